@@ -1,0 +1,35 @@
+// The only home of maxima. Every queue, table, buffer, retry and message names its bound here, and
+// relations between bounds are asserted beside the reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace aspen::limits {
+
+// ---- membership
+inline constexpr std::size_t members_max = 64;  // voters and learners of one configuration
+inline constexpr std::size_t voters_max = 7;    // Init accepts one to seven
+inline constexpr std::size_t member_addresses_max = 16;
+
+// ---- requests (etcd's defaults: reference etcd-api 1.5)
+inline constexpr std::size_t request_bytes_max = 1536 * 1024;
+inline constexpr std::size_t txn_operations_max = 128;
+
+// ---- entries and appends
+// A request and its header: the origin, the time, field lengths.
+inline constexpr std::size_t entry_bytes_max = request_bytes_max + 64 * 1024;
+inline constexpr std::size_t append_bytes_max = 1024 * 1024;  // one append; one entry always fits
+inline constexpr std::size_t append_entries_max = 4096;
+inline constexpr std::size_t window_bytes_max = 8 * 1024 * 1024;  // in flight to one peer
+inline constexpr std::size_t window_appends_max = 64;
+inline constexpr std::size_t uncommitted_bytes_max = 64 * 1024 * 1024;
+// Entries that the core keeps in memory behind the commit index, for followers that lag a little.
+inline constexpr std::size_t tail_bytes_max = 16 * 1024 * 1024;
+inline constexpr std::size_t reads_pending_max = 65'536;
+inline constexpr std::size_t log_io_in_flight_max = 4;
+
+static_assert(entry_bytes_max > request_bytes_max, "a request of the largest size must fit");
+static_assert(window_bytes_max >= 2 * append_bytes_max, "two appends in flight keep a link busy");
+
+}  // namespace aspen::limits

@@ -1,0 +1,73 @@
+// The durable log of one replica: entries, hard state and the purge mark in one ordered stream.
+// What was appended becomes durable in the order of the calls; a crash leaves a prefix of them.
+//
+// Owner: the log writer calls append, sync and purge, one call at a time; read may be called from
+// any thread at the same time. Every implementation passes tests/contract/log_store.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "node/base/entry.h"
+#include "node/base/error.h"
+#include "node/base/ids.h"
+
+namespace aspen {
+
+struct LogBatch {
+  std::optional<Index> truncate_from;  // drop this index and all above it, first
+  std::optional<HardState> hard_state;
+  std::vector<Entry> entries;  // contiguous, after what is left
+};
+
+struct LogTermRun {
+  Index from;
+  Term term;
+  friend bool operator==(const LogTermRun&, const LogTermRun&) noexcept = default;
+};
+
+// What a store holds after it was opened.
+struct LogRecovered {
+  HardState hard_state;
+  LogId purged;                       // 0 if nothing was purged
+  std::vector<LogTermRun> runs;       // of (purged, last]
+  Index last;                         // purged.index if the log is empty
+  std::vector<Entry> config_entries;  // every entry of kind config in (purged, last], ascending
+  // Config as of the purge point, copied forward by purge(); empty if none was purged.
+  std::optional<Entry> config_at_purge;
+};
+
+class LogStore {
+ public:
+  virtual ~LogStore() = default;
+
+  // As of the time it was opened.
+  [[nodiscard]] virtual const LogRecovered& recovered() const = 0;
+
+  // Writes a batch behind all former ones; not yet durable. Either all of it is written or none.
+  // Possible errors: no_space (nothing was written, reads and hard-state-only batches still work:
+  // a segment is held in reserve for those), io_error (the store is poisoned: end the process).
+  [[nodiscard]] virtual Result<void> append(const LogBatch& batch) = 0;
+
+  // Makes all appended batches durable, then calls `done` once: from inside the call or later, on
+  // the thread of the caller or on the store's own. Possible errors: io_error, and then the store
+  // is poisoned; a failed sync is never retried.
+  virtual void sync(std::function<void(Result<void>)> done) = 0;
+
+  // Entries lo..hi, as many as fit into bytes_max (Entry::size_bytes), at least one.
+  // Precondition: lo <= hi. Possible errors: out of the log (not_found), corrupt, io_error.
+  [[nodiscard]] virtual Result<std::vector<Entry>> read(Index lo, Index hi,
+                                                        std::uint64_t bytes_max) const = 0;
+
+  // Entries up to `through` may go; takes effect as whole segments can be recycled.
+  // Precondition: through is durable. Possible errors: no_space, io_error.
+  [[nodiscard]] virtual Result<void> purge(Index through) = 0;
+
+  // The last index appended, durable or not.
+  [[nodiscard]] virtual Index last() const = 0;
+  [[nodiscard]] virtual std::uint64_t size_bytes() const = 0;
+};
+
+}  // namespace aspen
