@@ -15,12 +15,9 @@ struct Bytes::Block {
 
 Bytes::Bytes(std::string_view text) {
   if (text.empty()) return;
-  void* memory = std::malloc(sizeof(Block) + text.size());
-  ASPEN_ASSERT(memory != nullptr);
-  block_ = std::construct_at(static_cast<Block*>(memory));
-  char* copy = static_cast<char*>(memory) + sizeof(Block);
-  std::memcpy(copy, text.data(), text.size());
-  view_ = std::string_view(copy, text.size());
+  BytesBuilder builder(text.size());
+  builder.append(text);
+  *this = builder.finish();
 }
 
 Bytes::Bytes(const Bytes& other) noexcept : block_(other.block_), view_(other.view_) {
@@ -55,6 +52,30 @@ Bytes Bytes::slice(std::size_t offset, std::size_t size_bytes) const noexcept {
   Bytes part(*this);
   part.view_ = view_.substr(offset, size_bytes);
   return part;
+}
+
+BytesBuilder::BytesBuilder(std::size_t capacity_bytes) : capacity_bytes_(capacity_bytes) {
+  if (capacity_bytes == 0) return;
+  void* memory = std::malloc(sizeof(Bytes::Block) + capacity_bytes);
+  ASPEN_ASSERT(memory != nullptr);
+  bytes_.block_ = std::construct_at(static_cast<Bytes::Block*>(memory));
+  bytes_.view_ = std::string_view(static_cast<char*>(memory) + sizeof(Bytes::Block), 0);
+}
+
+void BytesBuilder::append(std::string_view part) noexcept {
+  ASPEN_ASSERT(part.size() <= left());
+  if (part.empty()) return;
+  const std::size_t size_bytes = bytes_.view_.size();
+  // The memory behind the view is ours alone and was allocated as writable.
+  char* memory = reinterpret_cast<char*>(bytes_.block_) + sizeof(Bytes::Block);
+  std::memcpy(memory + size_bytes, part.data(), part.size());
+  bytes_.view_ = std::string_view(memory, size_bytes + part.size());
+}
+
+Bytes BytesBuilder::finish() noexcept {
+  capacity_bytes_ = 0;
+  if (bytes_.empty()) bytes_ = Bytes();
+  return std::exchange(bytes_, Bytes());
 }
 
 namespace {

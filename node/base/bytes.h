@@ -35,11 +35,31 @@ class Bytes {
   friend bool operator==(const Bytes& a, const Bytes& b) noexcept { return a.view_ == b.view_; }
 
  private:
+  friend class BytesBuilder;
   struct Block;
   void release() noexcept;
 
   Block* block_ = nullptr;
   std::string_view view_;
+};
+
+// Memory of a fixed size that is filled once, from front to back, and becomes Bytes without a copy.
+class BytesBuilder {
+ public:
+  BytesBuilder() noexcept = default;
+  // Allocates once.
+  explicit BytesBuilder(std::size_t capacity_bytes);
+
+  // Precondition: part.size() <= left().
+  void append(std::string_view part) noexcept;
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_.view_.size(); }
+  [[nodiscard]] std::size_t left() const noexcept { return capacity_bytes_ - size(); }
+  // What was filled so far. The builder is empty afterwards, with no capacity.
+  [[nodiscard]] Bytes finish() noexcept;
+
+ private:
+  Bytes bytes_;  // nobody else refers to it until finish()
+  std::size_t capacity_bytes_ = 0;
 };
 
 // Appends to a string that it owns. Integers are little-endian; a varint is LEB128; `bytes` is a

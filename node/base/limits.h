@@ -29,6 +29,26 @@ inline constexpr std::size_t tail_bytes_max = 16 * 1024 * 1024;
 inline constexpr std::size_t reads_pending_max = 65'536;
 inline constexpr std::size_t log_io_in_flight_max = 4;
 
+// ---- links between nodes
+// What a frame says about its payload; a handshake frame is nothing else.
+inline constexpr std::size_t frame_meta_bytes_max = 4096;
+inline constexpr std::size_t frame_payload_bytes_max = 2 * 1024 * 1024;
+inline constexpr std::size_t cast_target_bytes_max = 64;  // an actor's registered name
+inline constexpr std::size_t node_name_bytes_max = 255;
+inline constexpr std::size_t address_bytes_max = 300;  // a host name, a colon and a port
+inline constexpr std::size_t link_queue_bytes_max = 16 * 1024 * 1024;  // waiting for one peer
+inline constexpr std::size_t link_read_bytes = 64 * 1024;              // one read of a stream
+inline constexpr std::size_t link_reads_per_turn_max = 8;
+// Streams accepted or dialled whose peer has not proved itself yet.
+inline constexpr std::size_t links_pending_max = 64;
+inline constexpr std::size_t cast_handlers_max = 256;
+inline constexpr std::size_t resolver_requests_max = 1024;
+
+static_assert(frame_payload_bytes_max >= entry_bytes_max + 64 * 1024, "any entry fits, forwarded");
+static_assert(frame_payload_bytes_max >= append_bytes_max + 64 * 1024, "an append fits");
+static_assert(link_queue_bytes_max >= window_bytes_max + 2 * frame_payload_bytes_max,
+              "a full append window does not fill the queue");
+
 static_assert(entry_bytes_max > request_bytes_max, "a request of the largest size must fit");
 static_assert(window_bytes_max >= 2 * append_bytes_max, "two appends in flight keep a link busy");
 

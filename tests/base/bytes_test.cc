@@ -85,5 +85,20 @@ TEST(Prng, ReplaysAndSplitsByName) {
   EXPECT_EQ(Prng(1).next(), 12966619160104079557U);  // Fixed for ever: seeds must replay.
 }
 
+// Goal: filling in pieces gives the same bytes as copying at once, and what is left over is unused.
+TEST(BytesBuilder, CollectsPiecesInOrder) {
+  BytesBuilder builder(10);
+  builder.append("ab");
+  builder.append("");
+  builder.append("cde");
+  EXPECT_EQ(builder.size(), 5U);
+  EXPECT_EQ(builder.left(), 5U);
+  const Bytes bytes = builder.finish();
+  EXPECT_EQ(bytes.view(), "abcde");
+  EXPECT_EQ(builder.size(), 0U);
+  EXPECT_EQ(builder.left(), 0U);
+  EXPECT_TRUE(BytesBuilder(4).finish().empty());
+}
+
 }  // namespace
 }  // namespace aspen
