@@ -5,15 +5,12 @@
 //
 // Owner and thread: exactly one driver; not thread-safe. Bounds: base/limits.h and Tuning.
 // Contract of the driver (reference: Raft thesis; rules P1-P6, P9-P13):
-//   - LogIo is executed in the order of its ids and may be merged with its neighbours; its parts
-//   are
-//     durable in the order truncate, hard state, append; a crash may leave any prefix, never a
-//     hole.
+//   - LogIo is executed in the order of its ids and may be merged with its neighbours; its parts are
+//     durable in the order truncate, hard state, append; a crash may leave any prefix, no hole.
 //   - LogDurable is cumulative. A failed write or fsync is never reported: the process ends.
 //   - A Send leaves at once if `after` is 0, otherwise when LogDurable has reached it; sends to one
 //     peer keep their order among those that are released together.
-//   - AppendSpec: the driver reads entries lo..hi from the log; if the term at hi is not term_hi
-//   any
+//   - AppendSpec: the driver reads entries lo..hi from the log; if the term at hi is not term_hi any
 //     more, or the entries are purged, it drops the message, and never sends it.
 //   - CommitRange is safe to apply: it is committed and durable in the own log (2.2 rule 5).
 #pragma once
@@ -166,6 +163,13 @@ struct Effects {
 
 // ---- state as recovered from disk
 
+// A configuration and where it stands in the log.
+struct LoggedConfig {
+  LogId id;
+  Config config;
+  friend bool operator==(const LoggedConfig&, const LoggedConfig&) = default;
+};
+
 // Entries [from, the next run's from) have this term.
 struct TermRun {
   Index from;
@@ -179,11 +183,11 @@ struct BootState {
   LogId purged;               // entries up to here are gone; 0 if nothing was purged
   std::vector<TermRun> runs;  // of (purged, last]
   Index last;                 // last durable entry; purged.index if the log is empty
-  LogId config_id;            // where `config` stands in the log
-  Config config;              // latest in the log; empty: not known yet, never campaigns
-  // Config entries above `applied`, ascending, for rollback on truncation; the last one is
-  // `config`.
-  Index applied;  // durably applied
+  // Every configuration of (purged, last], and before them the one in force at the purge point;
+  // ascending. The last is in force, the others serve rollback on truncation. Empty: not known
+  // yet, the replica never campaigns.
+  std::vector<LoggedConfig> configs;
+  Index applied;  // durably applied; entries up to here were committed
   std::uint64_t seed = 0;
   Tuning tuning;
 };
