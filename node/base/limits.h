@@ -49,6 +49,19 @@ static_assert(frame_payload_bytes_max >= append_bytes_max + 64 * 1024, "an appen
 static_assert(link_queue_bytes_max >= window_bytes_max + 2 * frame_payload_bytes_max,
               "a full append window does not fill the queue");
 
+// ---- the key-value store
+// Each level of a transaction has at least one operation of the levels above it to nest in, and
+// uses up one of txn_operations_max.
+inline constexpr std::size_t txn_depth_max = txn_operations_max + 2;
+// A batch of applied entries is closed when it has grown to this; one more command always fits.
+inline constexpr std::size_t apply_batch_bytes_max = 16 * 1024 * 1024;
+inline constexpr std::size_t apply_batch_responses_bytes_max = 16 * 1024 * 1024;
+inline constexpr std::size_t change_bytes_max = 64 * 1024 * 1024;     // one command's writes
+inline constexpr std::size_t response_bytes_max = 128 * 1024 * 1024;  // one command's answer
+inline constexpr std::size_t clean_rows_max = 16'384;  // one step of physical deletion
+// Keys fetched from the state store at once.
+inline constexpr std::size_t read_batch_keys_max = 256;
+
 static_assert(entry_bytes_max > request_bytes_max, "a request of the largest size must fit");
 static_assert(window_bytes_max >= 2 * append_bytes_max, "two appends in flight keep a link busy");
 
