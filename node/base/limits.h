@@ -44,6 +44,32 @@ inline constexpr std::size_t links_pending_max = 64;
 inline constexpr std::size_t cast_handlers_max = 256;
 inline constexpr std::size_t resolver_requests_max = 1024;
 
+// What heartbeats and errors may use beyond a full queue.
+inline constexpr std::size_t link_control_bytes_max = 64 * 1024;
+// A payload up to this is copied behind its head; a larger one is sent from where it lies.
+inline constexpr std::size_t link_copy_bytes_max = 2048;
+// A frame above this is received into memory of its own, which its payload then shares.
+inline constexpr std::size_t link_large_frame_bytes = 8 * 1024;
+inline constexpr std::size_t link_write_parts_max = 64;  // of one gathered write
+inline constexpr std::size_t link_casts_max = 65'536;    // of one message to the NodeServer
+inline constexpr std::size_t node_subscribers_max = 16;
+inline constexpr std::size_t node_requests_max = 64;  // probes and assignments under way
+// Peers that were refused and are kept in the table, for people to see.
+inline constexpr std::size_t strangers_max = 16;
+static_assert(link_large_frame_bytes <= link_read_bytes / 2, "a small frame fits after compaction");
+
+// ---- the replica and its requests
+inline constexpr std::size_t requests_pending_max = 65'536;  // writes and reads in flight, each
+// Entries committed and not applied yet, beyond which proposals are refused.
+inline constexpr std::uint64_t apply_backlog_entries_max = 200'000;
+// Payloads handed to the applier; beyond that it reads entries from the log instead.
+inline constexpr std::size_t apply_backlog_bytes_max = 64 * 1024 * 1024;
+inline constexpr std::size_t replica_mailbox_max = 131'072;
+inline constexpr std::size_t log_line_bytes_max = 4096;
+// A node whose actors published nothing for that long is not live.
+inline constexpr std::int64_t health_silence_ms_max = 10'000;
+
+static_assert(replica_mailbox_max >= requests_pending_max, "a full table fits behind itself");
 static_assert(frame_payload_bytes_max >= entry_bytes_max + 64 * 1024, "any entry fits, forwarded");
 static_assert(frame_payload_bytes_max >= append_bytes_max + 64 * 1024, "an append fits");
 static_assert(link_queue_bytes_max >= window_bytes_max + 2 * frame_payload_bytes_max,
@@ -61,6 +87,36 @@ inline constexpr std::size_t response_bytes_max = 128 * 1024 * 1024;  // one com
 inline constexpr std::size_t clean_rows_max = 16'384;  // one step of physical deletion
 // Keys fetched from the state store at once.
 inline constexpr std::size_t read_batch_keys_max = 256;
+
+// ---- durable files of our own
+inline constexpr std::size_t small_file_bytes_max = 64 * 1024;  // an identity
+inline constexpr std::uint64_t log_segment_bytes_default = 64 * 1024 * 1024;
+inline constexpr std::uint64_t log_segment_bytes_min = 16 * 1024;  // tests; entries must fit
+inline constexpr std::uint64_t log_segment_bytes_max = 256 * 1024 * 1024;
+inline constexpr std::size_t log_segments_max = 65'536;
+// One record of the log. A larger batch is split, and may then survive a crash in part.
+inline constexpr std::size_t log_record_bytes_max = 4 * 1024 * 1024;
+inline constexpr std::size_t log_read_bytes = 1024 * 1024;  // read at once, unless a record is more
+inline constexpr std::size_t log_spares_ready = 2;  // one to go on with, one in reserve for votes
+inline constexpr std::size_t log_spares_max = 8;    // more recycled segments are removed
+// What entries leave free at the end of a segment while no spare is ready: votes and purge marks.
+inline constexpr std::uint64_t log_margin_bytes = 512 * 1024;
+
+static_assert(log_record_bytes_max >= entry_bytes_max + 64 * 1024, "any entry fits a record");
+static_assert(log_segment_bytes_default >= 8 * log_record_bytes_max, "little is left at the end");
+
+// ---- protocol adapters
+// A call beyond etcd's request limit but below this one gets etcd's refusal instead of gRPC's.
+inline constexpr std::size_t grpc_message_bytes_max = request_bytes_max + 512 * 1024;
+// What etcd's own envelope adds to a request before it compares it with the limit.
+inline constexpr std::size_t etcd_envelope_bytes = 18;
+inline constexpr int grpc_streams_per_connection_max = 65'536;
+inline constexpr std::size_t health_watches_max = 256;
+inline constexpr std::size_t ping_bytes_max = 1024;
+inline constexpr std::size_t http_threads = 2;
+inline constexpr std::size_t http_queue_max = 20;  // connections accepted and waiting
+inline constexpr std::size_t http_query_bytes_max = 1024;
+inline constexpr std::size_t metric_series_max = 8192;
 
 static_assert(entry_bytes_max > request_bytes_max, "a request of the largest size must fit");
 static_assert(window_bytes_max >= 2 * append_bytes_max, "two appends in flight keep a link busy");
