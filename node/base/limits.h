@@ -121,4 +121,27 @@ inline constexpr std::size_t metric_series_max = 8192;
 static_assert(entry_bytes_max > request_bytes_max, "a request of the largest size must fit");
 static_assert(window_bytes_max >= 2 * append_bytes_max, "two appends in flight keep a link busy");
 
+// ---- actors
+inline constexpr std::size_t workers_max = 64;
+inline constexpr std::size_t actors_max = 1 << 20;  // of one system
+inline constexpr std::size_t children_max = 1 << 16;
+inline constexpr std::size_t actor_name_bytes_max = 64;
+inline constexpr std::size_t actor_names_max = 4096;  // of one system
+inline constexpr std::size_t actor_timers_max = 256;  // of one actor
+inline constexpr std::size_t asks_pending_max = 65'536;  // of one actor
+inline constexpr std::size_t message_bytes_max = 488;  // larger ones travel behind a unique_ptr
+inline constexpr std::size_t mailbox_messages_default = 1024;
+inline constexpr std::size_t mailbox_messages_max = 1 << 20;
+inline constexpr std::size_t turn_messages_max = 64;  // then the next actor has its turn
+// A message from another thread waits behind at most so many others of its mailbox before its
+// priority counts.
+inline constexpr std::size_t mailbox_drain_interval = 16;
+inline constexpr std::size_t turns_between_polls_max = 32;
+inline constexpr std::size_t restarts_in_window_max = 64;
+// A simulated instant in which more turns are taken is a livelock.
+inline constexpr std::size_t sim_turns_per_instant_max = 4'000'000;
+
+static_assert(mailbox_drain_interval <= turn_messages_max, "each turn looks at least once");
+static_assert(mailbox_messages_default <= mailbox_messages_max);
+
 }  // namespace aspen::limits

@@ -18,6 +18,7 @@
 #include "node/base/membership.h"
 #include "node/base/time.h"
 #include "node/kv/request.h"
+#include "node/port/health.h"
 #include "node/raft/core.h"
 
 namespace aspen::gateway {
@@ -89,13 +90,6 @@ struct InitResult {
   Config config;
 };
 
-// Of /livez, /readyz and grpc.health.v1. `reason` says what is missing, for people.
-struct Health {
-  bool live = true;    // not "has a leader"
-  bool ready = false;  // leader known and caught up
-  std::string reason;
-};
-
 class Service {
  public:
   virtual ~Service() = default;
@@ -118,7 +112,7 @@ class Service {
   virtual void view(Deadline deadline, Done<NodeView> done) = 0;
   virtual void init(InitRequest request, Deadline deadline, Done<InitResult> done) = 0;
 
-  // Cheap: what the actors published last.
+  // Of /livez, /readyz and grpc.health.v1. Cheap: what the actors published last.
   [[nodiscard]] virtual Health health() const = 0;
 };
 
