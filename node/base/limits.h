@@ -64,12 +64,21 @@ inline constexpr std::size_t requests_pending_max = 65'536;  // writes and reads
 inline constexpr std::uint64_t apply_backlog_entries_max = 200'000;
 // Payloads handed to the applier; beyond that it reads entries from the log instead.
 inline constexpr std::size_t apply_backlog_bytes_max = 64 * 1024 * 1024;
+// Applied and not durable in the state store: what a restart has to apply again.
+inline constexpr std::uint64_t unflushed_bytes_max = 64 * 1024 * 1024;
 inline constexpr std::size_t replica_mailbox_max = 131'072;
 inline constexpr std::size_t log_line_bytes_max = 4096;
 // A node whose actors published nothing for that long is not live.
 inline constexpr std::int64_t health_silence_ms_max = 10'000;
 
 static_assert(replica_mailbox_max >= requests_pending_max, "a full table fits behind itself");
+// ---- the consensus core
+// Writes of the log between two completions. Entries in flight bound them: a follower holds at most
+// its leader's window, a leader its uncommitted bytes.
+inline constexpr std::size_t io_records_max = 1U << 20U;
+// Entries that one append asks the driver to read; small entries fill it, large ones cut it short.
+inline constexpr std::size_t append_spec_entries_max = 1024;
+
 static_assert(frame_payload_bytes_max >= entry_bytes_max + 64 * 1024, "any entry fits, forwarded");
 static_assert(frame_payload_bytes_max >= append_bytes_max + 64 * 1024, "an append fits");
 static_assert(link_queue_bytes_max >= window_bytes_max + 2 * frame_payload_bytes_max,
@@ -119,6 +128,7 @@ inline constexpr std::size_t http_query_bytes_max = 1024;
 inline constexpr std::size_t metric_series_max = 8192;
 
 static_assert(entry_bytes_max > request_bytes_max, "a request of the largest size must fit");
+static_assert(append_spec_entries_max <= append_entries_max, "an append holds what was read");
 static_assert(window_bytes_max >= 2 * append_bytes_max, "two appends in flight keep a link busy");
 
 // ---- actors
