@@ -23,6 +23,11 @@
 
 namespace aspen::kv {
 
+class Writer;
+namespace layout {
+struct ChangeId;
+}
+
 // The end of one command entry.
 struct CommandResult {
   LogId id;
@@ -80,7 +85,17 @@ class Store {
   [[nodiscard]] Result<void> clean(std::size_t rows_max);
 
  private:
+  enum class Step : std::uint8_t { done, needs_own_batch };
+
   explicit Store(StateStore& state) : store_(&state) {}
+
+  [[nodiscard]] static Result<Step> apply_command(Writer& writer, const Entry& entry,
+                                                  Applied& applied);
+  // Walks over at most `rows_max` change rows and says in `next` where it stopped.
+  [[nodiscard]] Result<void> clean_rows(std::size_t rows_max, StateBatch& batch, State& next) const;
+  // Adds what goes with the row under the iterator.
+  [[nodiscard]] Result<void> clean_row(StateBatch& batch, const layout::ChangeId& id,
+                                       const StateIterator& rows) const;
 
   StateStore* store_;
   State state_;

@@ -6,11 +6,14 @@
 // passes tests/contract/state_store.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "node/base/error.h"
@@ -18,32 +21,59 @@
 
 namespace aspen {
 
+// Operations in order, in one block of memory; the last one on a key wins.
 class StateBatch {
  public:
+  enum class Kind : std::uint8_t { put, erase };
+  // The views are valid until the batch changes.
   struct Operation {
-    enum class Kind : std::uint8_t { put, erase } kind;
-    std::string key;
-    std::string value;
+    Kind kind;
+    std::string_view key;
+    std::string_view value;
   };
-  void put(std::string key, std::string value) {
-    bytes_ += key.size() + value.size();
-    operations_.push_back({Operation::Kind::put, std::move(key), std::move(value)});
+
+  void put(std::string_view key, std::string_view value) { append(Kind::put, key, value); }
+  void erase(std::string_view key) { append(Kind::erase, key, {}); }
+
+  // The number of operations.
+  [[nodiscard]] std::size_t size() const noexcept { return heads_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return heads_.empty(); }
+  [[nodiscard]] std::size_t size_bytes() const noexcept { return text_.size(); }
+  // Precondition: i < size().
+  [[nodiscard]] Operation operator[](std::size_t i) const noexcept {
+    const Head& head = heads_[i];
+    const std::string_view text = std::string_view(text_).substr(head.offset);
+    return {head.kind, text.substr(0, head.key_bytes),
+            text.substr(head.key_bytes, head.value_bytes)};
   }
-  void erase(std::string key) {
-    bytes_ += key.size();
-    operations_.push_back({Operation::Kind::erase, std::move(key), {}});
-  }
-  [[nodiscard]] const std::vector<Operation>& operations() const noexcept { return operations_; }
-  [[nodiscard]] std::size_t size_bytes() const noexcept { return bytes_; }
-  [[nodiscard]] bool empty() const noexcept { return operations_.empty(); }
+
+  void reserve(std::size_t size_bytes) { text_.reserve(size_bytes); }
   void clear() noexcept {
-    operations_.clear();
-    bytes_ = 0;
+    heads_.clear();
+    text_.clear();
+  }
+  // Takes back all but the first `size` operations. Precondition: size <= size().
+  void truncate(std::size_t size) noexcept {
+    if (size == heads_.size()) return;
+    text_.resize(heads_[size].offset);
+    heads_.resize(size);
   }
 
  private:
-  std::vector<Operation> operations_;
-  std::size_t bytes_ = 0;
+  struct Head {
+    std::size_t offset = 0;
+    std::uint32_t key_bytes = 0;
+    std::uint32_t value_bytes = 0;
+    Kind kind = Kind::put;
+  };
+  void append(Kind kind, std::string_view key, std::string_view value) {
+    heads_.push_back({text_.size(), static_cast<std::uint32_t>(key.size()),
+                      static_cast<std::uint32_t>(value.size()), kind});
+    text_.append(key).append(value);
+  }
+
+  std::vector<Head> heads_;
+  std::string text_;
 };
 
 // Walks keys in byte order. A view stays valid until the next call that moves the iterator.
@@ -67,6 +97,18 @@ class StateView {
   virtual ~StateView() = default;
   // Possible errors: io_error, corrupt. An absent key is nullopt, no error.
   [[nodiscard]] virtual Result<std::optional<std::string>> get(std::string_view key) const = 0;
+  // The values of `keys`, in their order. Possible errors: as get().
+  [[nodiscard]] virtual Result<std::vector<std::optional<std::string>>> multi_get(
+      std::span<const std::string> keys) const {
+    std::vector<std::optional<std::string>> values;
+    values.reserve(keys.size());
+    for (const std::string& key : keys) {
+      auto value = get(key);
+      if (!value) return tl::unexpected(value.error());
+      values.push_back(std::move(*value));
+    }
+    return values;
+  }
   // Keys in [lower, upper); an empty upper means no bound.
   [[nodiscard]] virtual std::unique_ptr<StateIterator> iterator(std::string_view lower,
                                                                 std::string_view upper) const = 0;
