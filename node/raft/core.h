@@ -5,13 +5,16 @@
 //
 // Owner and thread: exactly one driver; not thread-safe. Bounds: base/limits.h and Tuning.
 // Contract of the driver (reference: Raft thesis; rules P1-P6, P9-P13):
-//   - LogIo is executed in the order of its ids and may be merged with its neighbours; its parts are
+//   - LogIo is executed in the order of its ids and may be merged with its neighbours; its parts
+//   are
 //     durable in the order truncate, hard state, append; a crash may leave any prefix, no hole.
 //   - LogDurable is cumulative. A failed write or fsync is never reported: the process ends.
 //   - A Send leaves at once if `after` is 0, otherwise when LogDurable has reached it; sends to one
 //     peer keep their order among those that are released together.
-//   - AppendSpec: the driver reads entries lo..hi from the log; if the term at hi is not term_hi any
-//     more, or the entries are purged, it drops the message, and never sends it.
+//   - AppendSpec: the driver reads entries lo..hi from the log; if the term at hi is not term_hi
+//   any
+//     more, or the entries are purged, it drops the message, and never sends it. It may send fewer
+//     entries than asked for, at least the first: as many as fit into Tuning.append_bytes.
 //   - CommitRange is safe to apply: it is committed and durable in the own log (2.2 rule 5).
 #pragma once
 
@@ -46,6 +49,7 @@ struct Tuning {
   std::uint32_t window_appends = 16;
   std::uint64_t uncommitted_bytes = 64 * 1024 * 1024;
   std::uint64_t tail_bytes = 16 * 1024 * 1024;  // committed and stable payloads kept for followers
+  std::uint64_t purge_entries = 1024;           // the least that a purge frees
   friend bool operator==(const Tuning&, const Tuning&) noexcept = default;
 
   // Possible errors: invalid_argument, naming the field and its range.
@@ -105,12 +109,14 @@ struct AppendSpec {
   Term term_hi;
   Index commit;
   Epoch epoch;
+  friend bool operator==(const AppendSpec&, const AppendSpec&) noexcept = default;
 };
 
 struct Send {
   PeerId to;
   std::variant<Message, AppendSpec> what;
   IoId after;
+  friend bool operator==(const Send&, const Send&) noexcept = default;
 };
 
 // (after, through]; empty if equal. `entries` are those still held in memory, the newest part of
@@ -125,6 +131,7 @@ struct CommitRange {
 struct ReadGrant {
   RequestId request;
   Index index;
+  friend bool operator==(const ReadGrant&, const ReadGrant&) noexcept = default;
 };
 
 enum class Outcome : std::uint8_t {
@@ -141,6 +148,7 @@ struct Completion {
   LogId id;                // committed: where
   Code reason = Code::ok;  // refused: not_leader, no_leader, overloaded, ...
   NodeId leader;           // a hint, 0 if not known
+  friend bool operator==(const Completion&, const Completion&) noexcept = default;
 };
 
 struct SoftState {
@@ -187,8 +195,8 @@ struct BootState {
   // ascending. The last is in force, the others serve rollback on truncation. Empty: not known
   // yet, the replica never campaigns.
   std::vector<LoggedConfig> configs;
-  Index applied;  // durably applied; entries up to here were committed
-  std::uint64_t seed = 0;
+  Index applied;           // durably applied; entries up to here were committed
+  std::uint64_t seed = 0;  // another one at every boot: the contexts of reads are drawn from it
   Tuning tuning;
 };
 

@@ -22,18 +22,22 @@ using ReadId = Id<struct ReadIdTag>;
 struct PreVote {
   Term term;  // the term the sender would campaign in
   LogId last;
+  friend bool operator==(const PreVote&, const PreVote&) noexcept = default;
 };
 struct PreVoteReply {
   Term term;  // granted: the term asked for; refused: the receiver's own term
   bool granted = false;
+  friend bool operator==(const PreVoteReply&, const PreVoteReply&) noexcept = default;
 };
 struct Vote {
   Term term;
   LogId last;
+  friend bool operator==(const Vote&, const Vote&) noexcept = default;
 };
 struct VoteReply {
   Term term;
   bool granted = false;
+  friend bool operator==(const VoteReply&, const VoteReply&) noexcept = default;
 };
 struct Append {
   Term term;
@@ -41,6 +45,7 @@ struct Append {
   std::vector<Entry> entries;  // may be empty: a probe
   Index commit;
   Epoch epoch;
+  friend bool operator==(const Append&, const Append&) noexcept = default;
 };
 struct AppendReply {
   Term term;
@@ -51,12 +56,16 @@ struct AppendReply {
   Index match;
   // refused: the term of the entry at `match` in the sender's log, 0 if there is none.
   Term conflict_term;
+  friend bool operator==(const AppendReply&, const AppendReply&) noexcept = default;
 };
 struct Heartbeat {
   Term term;
   Index commit;  // at most what the receiver is known to hold
   ReadId read;   // the newest read-index round, 0 if none waits
   Epoch epoch;
+  // Every member holds all up to here on its disk, so that the receiver may purge it (P9).
+  Index held{};
+  friend bool operator==(const Heartbeat&, const Heartbeat&) noexcept = default;
 };
 struct HeartbeatReply {
   Term term;
@@ -65,17 +74,20 @@ struct HeartbeatReply {
   // The sender's durable position, so that a lost acknowledgement heals without a new entry. Valid
   // only up to what this epoch's appends have verified.
   Index match;
+  friend bool operator==(const HeartbeatReply&, const HeartbeatReply&) noexcept = default;
 };
 // A follower asks the leader for a read index, once for all reads of a turn.
 struct ReadIndex {
   Term term;
   std::uint64_t context = 0;  // the follower's, echoed
+  friend bool operator==(const ReadIndex&, const ReadIndex&) noexcept = default;
 };
 struct ReadIndexReply {
   Term term;
   std::uint64_t context = 0;
   bool granted = false;  // refused: not the leader, or no longer
   Index index;
+  friend bool operator==(const ReadIndexReply&, const ReadIndexReply&) noexcept = default;
 };
 
 using Message = std::variant<PreVote, PreVoteReply, Vote, VoteReply, Append, AppendReply, Heartbeat,

@@ -109,7 +109,7 @@ void put(Encoder& out, const raft::AppendReply& m) {
   out.id(m.conflict_term);
 }
 void put(Encoder& out, const raft::Heartbeat& m) {
-  out.kind(Kind::heartbeat).id(m.term).id(m.commit).id(m.read).id(m.epoch);
+  out.kind(Kind::heartbeat).id(m.term).id(m.commit).id(m.read).id(m.epoch).id(m.held);
 }
 void put(Encoder& out, const raft::HeartbeatReply& m) {
   out.kind(Kind::heartbeat_reply).id(m.term).id(m.epoch).id(m.read).id(m.match);
@@ -218,6 +218,7 @@ raft::Heartbeat take_heartbeat(Decoder& in) {
   m.commit = in.id<Index>();
   m.read = in.id<raft::ReadId>();
   m.epoch = in.id<raft::Epoch>();
+  m.held = in.id<Index>();
   return m;
 }
 

@@ -56,7 +56,7 @@ std::string text(const raft::AppendReply& m) {
   return Text().of("AppendReply", m.term, m.epoch, m.accepted, m.match, m.conflict_term);
 }
 std::string text(const raft::Heartbeat& m) {
-  return Text().of("Heartbeat", m.term, m.commit, m.read, m.epoch);
+  return Text().of("Heartbeat", m.term, m.commit, m.read, m.epoch, m.held);
 }
 std::string text(const raft::HeartbeatReply& m) {
   return Text().of("HeartbeatReply", m.term, m.epoch, m.read, m.match);

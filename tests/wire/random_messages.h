@@ -54,7 +54,8 @@ inline raft::Message any_message(Prng& prng) {
     case 5:
       return raft::AppendReply{term, raft::Epoch(number()), flag, Index(number()), Term(number())};
     case 6:
-      return raft::Heartbeat{term, Index(number()), raft::ReadId(number()), raft::Epoch(number())};
+      return raft::Heartbeat{term, Index(number()), raft::ReadId(number()), raft::Epoch(number()),
+                             Index(number())};
     case 7:
       return raft::HeartbeatReply{term, raft::Epoch(number()), raft::ReadId(number()),
                                   Index(number())};

@@ -1,0 +1,329 @@
+#include "node/raft/core.h"
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+#include "node/base/assert.h"
+#include "node/base/limits.h"
+#include "node/raft/mutants.h"
+#include "node/raft/state.h"
+
+namespace aspen::raft {
+
+namespace {
+const Config no_config;
+
+template <class T>
+Result<void> check_range(T value, T low, T high, const char* what) noexcept {
+  if (value < low || value > high) return fail(Code::invalid_argument, what, value);
+  return {};
+}
+}  // namespace
+
+Result<void> Tuning::validate() const noexcept {
+  struct Range {
+    std::uint64_t value;
+    std::uint64_t low;
+    std::uint64_t high;
+    const char* what;
+  };
+  const Range ranges[] = {
+      {election_ticks_min, 3, 1'000'000, "election_ticks_min: 3 to 1,000,000"},
+      {heartbeat_ticks, 1, election_ticks_min / 3, "heartbeat_ticks: 1 to election_ticks_min / 3"},
+      {append_bytes, 1, limits::append_bytes_max, "append_bytes: 1 to 1 MiB"},
+      {window_bytes, 1, limits::window_bytes_max, "window_bytes: 1 to 8 MiB"},
+      {window_appends, 1, limits::window_appends_max, "window_appends: 1 to 64"},
+      {uncommitted_bytes, 1, limits::uncommitted_bytes_max, "uncommitted_bytes: 1 to 64 MiB"},
+      {tail_bytes, 0, limits::tail_bytes_max, "tail_bytes: 0 to 16 MiB"},
+      {purge_entries, 1, 1'000'000'000, "purge_entries: 1 to 1,000,000,000"},
+  };
+  for (const Range& range : ranges) {
+    const auto checked = check_range(range.value, range.low, range.high, range.what);
+    if (!checked) return checked;
+  }
+  return {};
+}
+
+Core::State::State(BootState boot)
+    : self(boot.self),
+      tuning(boot.tuning),
+      prng(boot.seed),
+      hard_state(boot.hard_state),
+      log(boot.purged, std::move(boot.runs), boot.last),
+      disk(boot.last),
+      configs(std::move(boot.configs)),
+      commit(boot.applied),
+      delivered(boot.applied),
+      applied(boot.applied),
+      applied_durable(boot.applied) {
+  ASPEN_ASSERT(self.id.value != 0);
+  ASPEN_ASSERT(tuning.validate().has_value());
+  // State beyond the log would be state that nobody can prove (D6).
+  ASPEN_ASSERT(boot.applied <= boot.last);
+  ASPEN_ASSERT(boot.purged.index <= boot.applied);
+  quorum = Quorum(config());
+  read_context = prng.next() >> 1U;
+  draw_election_wait();
+  soft_told = soft();
+  invariants();
+}
+
+const Config& Core::State::config() const noexcept {
+  return configs.empty() ? no_config : configs.back().config;
+}
+
+IoId Core::State::after_hard_state() const noexcept {
+  if (hard_state_dirty) return disk.next();
+  return hard_state_io > disk.durable() ? hard_state_io : IoId();
+}
+
+bool Core::State::admits(const PeerId& from) const noexcept {
+  const Member* member = config().find(from.id);
+  if (member == nullptr || member->peer.incarnation.empty()) return true;
+  return member->peer.incarnation == from.incarnation;
+}
+
+void Core::State::send(const PeerId& to, Message message, IoId after) {
+  ASPEN_ASSERT(to.id != self.id);
+  ASPEN_ASSERT(after <= disk.next());
+  sends.push_back(Send{to, std::move(message), after});
+}
+
+void Core::State::append_entry(Entry entry) {
+  ASPEN_ASSERT(entry.id.term <= term());
+  if (entry.kind == EntryKind::config) {
+    auto decoded = decode_config(entry.payload.view());
+    ASPEN_ASSERT(decoded.has_value());
+    ASPEN_ASSERT(configs.empty() || configs.back().id.index < entry.id.index);
+    configs.push_back({entry.id, std::move(*decoded)});
+    quorum = Quorum(config());
+    config_changed = true;
+  }
+  log.append(std::move(entry));
+}
+
+void Core::State::truncate(Index from) {
+  ASPEN_ASSERT(from > commit);
+  ASPEN_ASSERT(role != RoleState::leader);
+  log.truncate(from);
+  verified = std::min(verified, from - 1);
+  if (disk.truncate(from)) {
+    truncate_from = truncate_from ? std::min(*truncate_from, from) : from;
+  }
+  while (!configs.empty() && configs.back().id.index >= from) {
+    configs.pop_back();
+    config_changed = true;
+  }
+  if (config_changed) quorum = Quorum(config());
+}
+
+// ---- inputs
+
+void Core::State::on(const Tick&) {
+  if (role == RoleState::leader) {
+    tick_leader();
+  } else {
+    tick_election();
+    tick_follower_reads();
+  }
+}
+
+void Core::State::on(const Received& received) {
+  ASPEN_ASSERT(received.from.id != self.id);
+  ASPEN_ASSERT(received.from.id.value != 0);
+  if (!admits(received.from)) return;
+  std::visit([&](const auto& m) { on_message(received.from, m); }, received.message);
+}
+
+void Core::State::on(const Propose& propose) {
+  ASPEN_ASSERT(propose.request.value != 0);
+  ASPEN_ASSERT(propose.kind == EntryKind::command);
+  Completion refused{propose.request, Outcome::refused, LogId{}, Code::ok, leader};
+  Entry entry{LogId{term(), log.last().index + 1}, propose.kind, propose.payload};
+  const std::uint64_t size_bytes = entry.size_bytes();
+  if (propose.payload.size() > limits::entry_bytes_max) {
+    refused.reason = Code::invalid_argument;
+  } else if (role != RoleState::leader) {
+    refused.reason = leader ? Code::not_leader : Code::no_leader;
+  } else if (uncommitted_bytes > 0 && uncommitted_bytes + size_bytes > tuning.uncommitted_bytes) {
+    refused.reason = Code::overloaded;
+  }
+  if (refused.reason != Code::ok) {
+    completions.push_back(refused);
+    return;
+  }
+  proposals.push_back({propose.request, entry.id, size_bytes});
+  uncommitted_bytes += size_bytes;
+  append_entry(std::move(entry));
+}
+
+void Core::State::on(const LogDurable& done) {
+  ASPEN_ASSERT(done.io <= disk.issued());
+  disk.complete(done.io);
+  if (role == RoleState::candidate) maybe_count_own_vote();
+  if (role == RoleState::leader) maybe_commit();
+}
+
+void Core::State::on(const Applied& progress) {
+  ASPEN_ASSERT(progress.index <= delivered);
+  ASPEN_ASSERT(progress.durable <= progress.index);
+  applied = std::max(applied, progress.index);
+  applied_durable = std::max(applied_durable, progress.durable);
+}
+
+void Core::State::on(const PeerLink& link) {
+  if (!admits(link.peer)) return;
+  if (link.up && link.peer.id == leader) ask_again();
+  Progress* peer = role == RoleState::leader ? find_peer(link.peer.id) : nullptr;
+  if (peer == nullptr) return;
+  // What was in flight is probably gone; the stream starts over where the peer is known to be.
+  last_epoch = Epoch(last_epoch.value + 1);
+  peer->restart(peer->match + 1, last_epoch);
+  peer->waiting = !link.up;
+  peer->told_commit = std::min(peer->told_commit, peer->match);
+  ASPEN_ASSERT(peer->window.empty());
+}
+
+void Core::State::on(const Campaign&) {
+  if (role == RoleState::leader || !quorum.contains(self.id)) return;
+  pre_campaign();
+}
+
+// ---- flush
+
+Effects Core::State::flush() {
+  ASPEN_ASSERT(soft_told.term <= term());
+  Effects effects;
+  if (role == RoleState::leader) {
+    open_round();
+    replicate();
+    grant_reads();
+  } else {
+    flush_acknowledgement();
+    flush_follower_reads();
+  }
+  flush_lost();
+  flush_io(effects);
+  flush_commit(effects);
+  maybe_purge(effects);
+  effects.sends = std::exchange(sends, {});
+  effects.reads = std::exchange(grants, {});
+  effects.completions = std::exchange(completions, {});
+  if (std::exchange(config_changed, false)) effects.config = config();
+  if (soft() != soft_told) effects.soft = soft_told = soft();
+  log.evict(std::min(disk.stable(), delivered), tuning.tail_bytes);
+  ASPEN_ASSERT(disk.written() == log.last().index);
+  ASPEN_ASSERT(!hard_state_dirty);
+  return effects;
+}
+
+void Core::State::flush_io(Effects& effects) {
+  const bool appends = disk.written() < log.last().index;
+  if (!appends && !hard_state_dirty && !truncate_from) return;
+  LogIo& io = effects.io.emplace();
+  io.truncate_from = std::exchange(truncate_from, std::nullopt);
+  io.append = log.copy(disk.written() + 1, log.last().index);
+  io.id = disk.issue(log.last().index);
+  if (hard_state_dirty) {
+    io.hard_state = hard_state;
+    hard_state_dirty = false;
+    hard_state_io = io.id;
+  }
+  ASPEN_ASSERT(!io.truncate_from || *io.truncate_from > commit);
+  ASPEN_ASSERT(appends == !io.append.empty());
+}
+
+void Core::State::flush_commit(Effects& effects) {
+  Index through = std::min(commit, disk.stable());
+  if (mutant_active(Mutant::apply_beyond_stable)) through = std::min(commit, log.last().index);
+  ASPEN_ASSERT(through >= delivered || mutant_active(Mutant::stable_kept_on_truncation) ||
+               mutant_active(Mutant::apply_beyond_stable));
+  through = std::max(through, delivered);
+  effects.commit.after = delivered;
+  effects.commit.through = through;
+  effects.commit.entries = log.copy(std::max(delivered + 1, log.tail_first()), through);
+  delivered = through;
+}
+
+// What is certain by now is said; the rest is unknown (F6).
+void Core::State::flush_lost() {
+  for (; !lost.empty(); lost.pop_front()) {
+    const Proposal& proposal = lost.front();
+    ASPEN_ASSERT(proposal.id.term <= term());
+    Completion completion{proposal.request, Outcome::unknown, proposal.id, Code::leader_lost,
+                          leader};
+    if (proposal.id.index <= commit) {
+      const bool same = log.term_at(proposal.id.index) == proposal.id.term;
+      completion.outcome = same ? Outcome::committed : Outcome::overwritten;
+      completion.reason = same ? Code::ok : Code::overwritten;
+    } else if (mutant_active(Mutant::lost_reported_as_refused)) {
+      completion.outcome = Outcome::refused;
+      completion.reason = Code::not_leader;
+    }
+    completions.push_back(completion);
+  }
+}
+
+// P9: nothing that a member or the own state machine may still ask for.
+void Core::State::maybe_purge(Effects& effects) {
+  if (role == RoleState::leader) held = std::max(held, held_by_all());
+  const Index through = std::min(held, applied_durable);
+  const LogId purged = log.purged();
+  ASPEN_ASSERT(applied_durable <= commit);
+  if (through < purged.index + tuning.purge_entries) return;
+  ASPEN_ASSERT(through <= disk.stable());
+  log.purge(through);
+  while (configs.size() > 1 && configs[1].id.index <= through) configs.erase(configs.begin());
+  effects.purge = through;
+}
+
+// ---- the public face
+
+Core::Core(BootState boot) : state_(std::make_unique<State>(std::move(boot))) {}
+Core::Core(const Core& other) : state_(std::make_unique<State>(*other.state_)) {}
+Core& Core::operator=(const Core& other) {
+  if (this != &other) state_ = std::make_unique<State>(*other.state_);
+  return *this;
+}
+Core::Core(Core&&) noexcept = default;
+Core& Core::operator=(Core&&) noexcept = default;
+Core::~Core() = default;
+
+void Core::step(Input input) {
+  std::visit([this](const auto& in) { state_->on(in); }, input);
+}
+
+Effects Core::flush() {
+  return state_->flush();
+}
+
+const Config& Core::config() const noexcept {
+  return state_->config();
+}
+
+SoftState Core::soft() const noexcept {
+  return state_->soft();
+}
+
+std::optional<Term> Core::term_at(Index index) const noexcept {
+  return state_->log.term_at(index);
+}
+
+bool operator==(const Core& a, const Core& b) noexcept {
+  return *a.state_ == *b.state_;
+}
+
+Metrics Core::metrics() const {
+  return state_->metrics();
+}
+
+std::uint64_t Core::hash() const noexcept {
+  return state_->hash();
+}
+
+void Core::invariants() const noexcept {
+  state_->invariants();
+}
+
+}  // namespace aspen::raft

@@ -1,0 +1,43 @@
+#include "node/raft/disk.h"
+
+#include <algorithm>
+
+#include "node/base/assert.h"
+#include "node/base/limits.h"
+#include "node/raft/mutants.h"
+
+namespace aspen::raft {
+
+IoId Disk::issue(Index last) {
+  ASPEN_ASSERT(last >= written_);
+  ASPEN_ASSERT(records_.size() < limits::io_records_max);
+  issued_ = next();
+  written_ = last;
+  records_.push_back({issued_, last});
+  return issued_;
+}
+
+bool Disk::truncate(Index from) noexcept {
+  ASPEN_ASSERT(from.value > 0);
+  ASPEN_ASSERT(stable_ <= written_);
+  if (from > written_) return false;
+  written_ = from - 1;
+  if (mutant_active(Mutant::stable_kept_on_truncation)) return true;
+  stable_ = std::min(stable_, written_);
+  for (std::size_t i = 0; i < records_.size(); ++i) {
+    records_[i].last = std::min(records_[i].last, written_);
+  }
+  return true;
+}
+
+void Disk::complete(IoId io) noexcept {
+  ASPEN_ASSERT(io <= issued_);
+  durable_ = std::max(durable_, io);
+  while (!records_.empty() && records_.front().io <= io) {
+    stable_ = std::max(stable_, records_.front().last);
+    records_.pop_front();
+  }
+  ASPEN_ASSERT(stable_ <= written_ || mutant_active(Mutant::stable_kept_on_truncation));
+}
+
+}  // namespace aspen::raft

@@ -1,0 +1,85 @@
+// Known mistakes of other Raft implementations, each of which the tests must notice. A mutant is
+// compiled in only where ASPEN_MUTANTS is defined (the library aspen_raft_mutants, for the
+// simulator); in the product mutant_active() is a constant false and costs nothing.
+//
+// Thread: `mutant_in_force` is set by a single-threaded simulator between two runs.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace aspen::raft {
+
+enum class Mutant : std::uint8_t {
+  none,
+  // Elections.
+  vote_reply_before_fsync,    // A1: a vote is answered before it is durable
+  candidacy_before_fsync,     // A1: votes are asked for, and the own one counted, at once
+  vote_cleared_on_step_down,  // A2: stepping down in the same term forgets the vote
+  index_first_freshness,      // A3: logs are compared by index before term
+  stale_pre_vote_counted,     // A4: a late pre-vote reply counts as a vote
+  quorum_of_half,             // A5: half of the voters are a quorum
+  leader_never_steps_down,    // A8: no check-quorum
+  // Log and commit.
+  commit_older_term,             // B1: an entry of an older term is committed by counting
+  commit_beyond_verified,        // B2: a follower takes the leader's commit index as it is
+  truncate_on_duplicate_append,  // B3: entries behind a duplicate append are dropped
+  purged_prev_is_conflict,       // B4: a prev below the purge point is refused
+  stale_epoch_ack_counted,       // B6: acknowledgements of a former stream count
+  probe_never_retried,           // B8: a lost probe is not sent again
+  uncommitted_bytes_leak,        // B10: committed entries keep counting against the cap
+  // Disk.
+  ack_beyond_stable,              // D1: a follower acknowledges what is not durable
+  heartbeat_match_beyond_stable,  // D1: the same in the reply to a heartbeat
+  leader_counts_unstable,         // D1: a leader counts its own log before it is durable
+  stable_kept_on_truncation,      // D2: truncation does not lower the durable position
+  apply_beyond_stable,            // entries are applied before the own log holds them
+  // Reads and clients.
+  read_index_before_own_term,  // F1: the commit index of a new leader answers reads
+  read_joins_older_round,      // F2: acknowledgements of an earlier round answer a later read
+  read_without_quorum,         // F3: a leader answers reads on its own
+  lost_reported_as_refused,    // F6: an entry that may still be committed is reported refused
+};
+
+inline constexpr std::array mutant_names{
+    "none",
+    "vote_reply_before_fsync",
+    "candidacy_before_fsync",
+    "vote_cleared_on_step_down",
+    "index_first_freshness",
+    "stale_pre_vote_counted",
+    "quorum_of_half",
+    "leader_never_steps_down",
+    "commit_older_term",
+    "commit_beyond_verified",
+    "truncate_on_duplicate_append",
+    "purged_prev_is_conflict",
+    "stale_epoch_ack_counted",
+    "probe_never_retried",
+    "uncommitted_bytes_leak",
+    "ack_beyond_stable",
+    "heartbeat_match_beyond_stable",
+    "leader_counts_unstable",
+    "stable_kept_on_truncation",
+    "apply_beyond_stable",
+    "read_index_before_own_term",
+    "read_joins_older_round",
+    "read_without_quorum",
+    "lost_reported_as_refused",
+};
+static_assert(mutant_names.size() == static_cast<std::size_t>(Mutant::lost_reported_as_refused) + 1,
+              "every mutant has a name");
+
+#ifdef ASPEN_MUTANTS
+inline Mutant mutant_in_force = Mutant::none;
+[[nodiscard]] inline bool mutant_active(Mutant mutant) noexcept {
+  return mutant == mutant_in_force;
+}
+#else
+[[nodiscard]] constexpr bool mutant_active(Mutant) noexcept {
+  return false;
+}
+#endif
+
+}  // namespace aspen::raft

@@ -1,0 +1,65 @@
+// What a leader knows about one peer: how far its log agrees and is durable, what was sent and not
+// acknowledged, and when the peer was last heard. Pure bookkeeping; messages are built elsewhere.
+//
+//            accepted, or a heartbeat's match
+//   probe  ------------------------------------>  replicate
+//     ^     one message at a time, `next` is a       |  pipelined within the window
+//     |     guess; retried at every heartbeat        |
+//     +----------------------------------------------+
+//            refused, link changed, entries left the memory
+//
+// A value. Bounds: Tuning.window_bytes, Tuning.window_appends.
+#pragma once
+
+#include <cstdint>
+
+#include "node/base/ids.h"
+#include "node/raft/core.h"
+#include "node/raft/ring.h"
+
+namespace aspen::raft {
+
+enum class ProgressState : std::uint8_t { probe, replicate };
+
+struct InFlight {
+  Index last;  // of one append
+  std::uint64_t size_bytes = 0;
+  friend bool operator==(const InFlight&, const InFlight&) noexcept = default;
+};
+
+struct Progress {
+  PeerId peer;
+  ProgressState state = ProgressState::probe;
+  bool waiting = false;  // probe: one is under way
+  bool verify = false;   // replicate: ask whether what was sent has arrived, with an empty append
+  Index match;           // durable at the peer and equal; never falls
+  Index next;            // match < next <= last + 1
+  Epoch epoch;
+  Index told_commit;
+  ReadId read;  // the newest round that the peer has answered
+  std::uint32_t silent_ticks = 0;
+  Index match_at_heartbeat;
+  Ring<InFlight> window;  // ascending
+  std::uint64_t window_bytes = 0;
+
+  friend bool operator==(const Progress&, const Progress&) noexcept = default;
+
+  // True if `next` stands right behind what the peer is known to hold.
+  [[nodiscard]] bool proven() const noexcept { return next == match + 1; }
+  [[nodiscard]] bool window_full(const Tuning& tuning) const noexcept;
+
+  // An append up to `last` leaves; the window counts it. Precondition: replicate.
+  void sent(Index last, std::uint64_t size_bytes);
+  // The peer holds everything up to `index`. True if that is news. `accepted` is the answer to an
+  // append: it ends a probe.
+  bool acknowledged(Index index) noexcept;
+  void accepted(Index index) noexcept;
+  // Starts over behind `match` or at `at`, whichever is higher, as a new stream.
+  void restart(Index at, Epoch stream) noexcept;
+  // A heartbeat leaves: what got lost is noticed and sent again (B8).
+  void heartbeat() noexcept;
+
+  void invariants(Index last_index) const noexcept;
+};
+
+}  // namespace aspen::raft

@@ -1,0 +1,251 @@
+// The leader's side of replication: streams of appends, heartbeats and the commit index.
+#include <algorithm>
+#include <utility>
+
+#include "node/base/assert.h"
+#include "node/base/limits.h"
+#include "node/raft/mutants.h"
+#include "node/raft/state.h"
+
+namespace aspen::raft {
+
+Progress* Core::State::find_peer(NodeId node) noexcept {
+  for (Progress& peer : peers) {
+    if (peer.peer.id == node) return &peer;
+  }
+  return nullptr;
+}
+
+void Core::State::start_streams() {
+  ASPEN_ASSERT(role == RoleState::leader);
+  ASPEN_ASSERT(peers.empty());
+  for (const Member& member : config().members) {
+    if (member.peer.id == self.id) continue;
+    Progress& peer = peers.emplace_back();
+    peer.peer = member.peer;
+    last_epoch = Epoch(last_epoch.value + 1);
+    peer.restart(log.last().index + 1, last_epoch);
+  }
+  ASPEN_ASSERT(peers.size() < limits::members_max);
+}
+
+void Core::State::tick_leader() {
+  ASPEN_ASSERT(role == RoleState::leader);
+  ASPEN_ASSERT(leader == self.id);
+  for (Progress& peer : peers) {
+    if (peer.silent_ticks < tuning.election_ticks_min) ++peer.silent_ticks;
+  }
+  if (!heard_by_quorum() && !mutant_active(Mutant::leader_never_steps_down)) {
+    // Thesis 6.2: clients must be free to look for a leader that can commit.
+    become_follower(term(), NodeId());
+    return;
+  }
+  if (++heartbeat_elapsed < tuning.heartbeat_ticks) return;
+  heartbeat_elapsed = 0;
+  heartbeat_due = true;
+  for (Progress& peer : peers) peer.heartbeat();
+}
+
+bool Core::State::heard_by_quorum() const noexcept {
+  ASPEN_ASSERT(role == RoleState::leader);
+  std::vector<Ballot> heard;
+  heard.reserve(peers.size() + 1);
+  heard.push_back({self.id, true});
+  for (const Progress& peer : peers) {
+    heard.push_back({peer.peer.id, peer.silent_ticks < tuning.election_ticks_min});
+  }
+  return quorum.tally(heard) == VoteResult::won;
+}
+
+void Core::State::maybe_commit() {
+  ASPEN_ASSERT(role == RoleState::leader);
+  ASPEN_ASSERT(blank.value > 0);
+  const bool early = mutant_active(Mutant::leader_counts_unstable);
+  const Index own = early ? log.last().index : disk.stable();
+  const Index reached(quorum.reached([this, own](NodeId voter) {
+    return voter == self.id ? own.value : find_peer(voter)->match.value;
+  }));
+  ASPEN_ASSERT(reached <= log.last().index);
+  // P5, thesis 3.6.2: only entries of the own term are committed by counting.
+  if (reached < blank && !mutant_active(Mutant::commit_older_term)) return;
+  if (reached <= commit) return;
+  commit = reached;
+  while (!proposals.empty() && proposals.front().id.index <= commit) {
+    const Proposal& done = proposals.front();
+    if (!mutant_active(Mutant::uncommitted_bytes_leak)) {
+      ASPEN_ASSERT(uncommitted_bytes >= done.size_bytes);
+      uncommitted_bytes -= done.size_bytes;
+    }
+    completions.push_back({done.request, Outcome::committed, done.id, Code::ok, self.id});
+    proposals.pop_front();
+  }
+}
+
+// One flush: every peer gets what it lacks, as far as its window allows; who was told a lower
+// commit index, or has to answer a read round, gets a heartbeat.
+void Core::State::replicate() {
+  ASPEN_ASSERT(role == RoleState::leader);
+  ASPEN_ASSERT(!after_hard_state() || mutant_active(Mutant::candidacy_before_fsync));
+  for (Progress& peer : peers) {
+    replicate_to(peer);
+    const Index due = std::min(commit, peer.match);
+    if (heartbeat_due || due > peer.told_commit) send_heartbeat(peer);
+  }
+  heartbeat_due = false;
+}
+
+void Core::State::replicate_to(Progress& peer) {
+  // Each turn sends at least one entry or stops.
+  for (std::size_t sent = 0; sent <= limits::window_appends_max; ++sent) {
+    const bool more = peer.state == ProgressState::probe ? probe_once(peer) : send_entries(peer);
+    if (!more) break;
+  }
+  if (std::exchange(peer.verify, false) && peer.state == ProgressState::replicate) {
+    send_append(peer, peer.next - 1);
+  }
+  ASPEN_ASSERT(peer.next > peer.match);
+}
+
+// At most one message under way. A guess is checked with an empty append, unless it is that the
+// peer lacks nothing but entries of this term.
+bool Core::State::probe_once(Progress& peer) {
+  ASPEN_ASSERT(peer.state == ProgressState::probe);
+  ASPEN_ASSERT(peer.window.empty());
+  if (peer.waiting) return false;
+  peer.waiting = true;
+  const Index last = log.last().index;
+  const bool likely = peer.proven() || peer.next >= blank;
+  if (!likely || peer.next > last) {
+    send_append(peer, peer.next - 1);
+  } else if (peer.next < log.tail_first()) {
+    send_spec(peer);
+  } else {
+    std::uint64_t bytes = 0;
+    send_append(peer, log.batch_end(peer.next, tuning.append_bytes, bytes));
+  }
+  return false;
+}
+
+// True if something was sent and more may follow.
+bool Core::State::send_entries(Progress& peer) {
+  ASPEN_ASSERT(peer.state == ProgressState::replicate);
+  if (peer.next > log.last().index || peer.window_full(tuning)) return false;
+  if (peer.next < log.tail_first()) {
+    // The driver reads these from the log, one append at a time.
+    if (!peer.window.empty()) return false;
+    ASPEN_ASSERT(peer.proven());
+    peer.state = ProgressState::probe;
+    return true;
+  }
+  std::uint64_t bytes = 0;
+  const Index hi = log.batch_end(peer.next, tuning.append_bytes, bytes);
+  send_append(peer, hi);
+  peer.sent(hi, bytes);
+  return true;
+}
+
+// The entries next..hi; none if hi is next - 1.
+void Core::State::send_append(Progress& peer, Index hi) {
+  const Index prev = peer.next - 1;
+  const std::optional<Term> prev_term = log.term_at(prev);
+  ASPEN_ASSERT(prev_term.has_value());
+  ASPEN_ASSERT(hi >= prev);
+  send(peer.peer, Append{term(), {*prev_term, prev}, log.copy(peer.next, hi), commit, peer.epoch},
+       IoId());
+  const Index verified_by_it = peer.state == ProgressState::replicate ? hi : peer.match;
+  peer.told_commit = std::max(peer.told_commit, std::min(commit, verified_by_it));
+}
+
+void Core::State::send_spec(Progress& peer) {
+  const LogId prev{log.term_at(peer.next - 1).value_or(Term()), peer.next - 1};
+  const Index asked = prev.index + limits::append_spec_entries_max;
+  const Index hi = std::min(asked, log.tail_first() - 1);
+  ASPEN_ASSERT(prev.index >= log.purged().index);
+  ASPEN_ASSERT(hi > prev.index);
+  ASPEN_ASSERT(hi <= disk.stable());
+  const Term term_hi = log.term_at(hi).value_or(Term());
+  sends.push_back(Send{
+      peer.peer, AppendSpec{term(), prev, peer.next, hi, term_hi, commit, peer.epoch}, IoId()});
+}
+
+void Core::State::send_heartbeat(Progress& peer) {
+  const Index known = std::min(commit, peer.match);
+  const ReadId round = rounds.empty() ? ReadId() : rounds.back().id;
+  ASPEN_ASSERT(role == RoleState::leader);
+  ASPEN_ASSERT(peer.epoch.value > 0);
+  send(peer.peer, Heartbeat{term(), known, round, peer.epoch, held}, IoId());
+  peer.told_commit = std::max(peer.told_commit, known);
+}
+
+Index Core::State::held_by_all() const noexcept {
+  ASPEN_ASSERT(role == RoleState::leader);
+  Index least = disk.stable();
+  for (const Progress& peer : peers) least = std::min(least, peer.match);
+  ASPEN_ASSERT(least <= log.last().index);
+  return least;
+}
+
+void Core::State::on_message(const PeerId& from, const AppendReply& m) {
+  if (m.term > term()) {
+    become_follower(m.term, NodeId());
+    return;
+  }
+  if (m.term < term() || role != RoleState::leader) return;
+  Progress* peer = find_peer(from.id);
+  if (peer == nullptr) return;
+  peer->silent_ticks = 0;
+  const bool other_stream = m.epoch != peer->epoch;
+  if (other_stream && !mutant_active(Mutant::stale_epoch_ack_counted)) return;
+  ASPEN_ASSERT(m.match <= log.last().index || !m.accepted);
+  if (!m.accepted) {
+    on_refused(*peer, m);
+    return;
+  }
+  peer->accepted(m.match);
+  maybe_commit();
+}
+
+// A stale refusal is one whose hint is not below the position that is being tried.
+void Core::State::on_refused(Progress& peer, const AppendReply& m) {
+  if (m.match + 1 >= peer.next) return;
+  const Index agreement = log.agreement_at_most(LogId{m.conflict_term, m.match});
+  const Index at = std::max(agreement, peer.match) + 1;
+  ASPEN_ASSERT(at <= log.last().index + 1);
+  if (peer.state == ProgressState::probe) {
+    if (at >= peer.next) return;
+    peer.next = at;
+    peer.waiting = false;
+    return;
+  }
+  // Later refusals of the same break, and acknowledgements from before it, belong to the old
+  // stream.
+  last_epoch = Epoch(last_epoch.value + 1);
+  peer.restart(at, last_epoch);
+  ASPEN_ASSERT(peer.next > peer.match);
+}
+
+void Core::State::on_message(const PeerId& from, const HeartbeatReply& m) {
+  if (m.term > term()) {
+    become_follower(m.term, NodeId());
+    return;
+  }
+  if (m.term < term() || role != RoleState::leader) return;
+  Progress* peer = find_peer(from.id);
+  if (peer == nullptr) return;
+  ASPEN_ASSERT(m.match <= log.last().index);
+  ASPEN_ASSERT(m.read <= last_round);
+  peer->silent_ticks = 0;
+  peer->read = std::max(peer->read, m.read);
+  const bool other_stream = m.epoch != peer->epoch;
+  if (other_stream && !mutant_active(Mutant::stale_epoch_ack_counted)) return;
+  const bool news = peer->acknowledged(m.match);
+  if (peer->state == ProgressState::probe) {
+    if (news && peer->proven()) peer->accepted(m.match);
+  } else if (peer->window.empty() && m.match < peer->match) {
+    // The peer started anew since: it has to verify its log before it may commit or acknowledge.
+    peer->verify = true;
+  }
+  if (news) maybe_commit();
+}
+
+}  // namespace aspen::raft
