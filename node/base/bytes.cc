@@ -72,6 +72,17 @@ void BytesBuilder::append(std::string_view part) noexcept {
   bytes_.view_ = std::string_view(memory, size_bytes + part.size());
 }
 
+std::span<char> BytesBuilder::spare() noexcept {
+  if (bytes_.block_ == nullptr) return {};
+  char* memory = reinterpret_cast<char*>(bytes_.block_) + sizeof(Bytes::Block);
+  return {memory + size(), left()};
+}
+
+void BytesBuilder::filled(std::size_t size_bytes) noexcept {
+  ASPEN_ASSERT(size_bytes <= left());
+  bytes_.view_ = std::string_view(bytes_.view_.data(), size() + size_bytes);
+}
+
 Bytes BytesBuilder::finish() noexcept {
   capacity_bytes_ = 0;
   if (bytes_.empty()) bytes_ = Bytes();

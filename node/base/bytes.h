@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -52,6 +53,10 @@ class BytesBuilder {
 
   // Precondition: part.size() <= left().
   void append(std::string_view part) noexcept;
+  // The memory that is not filled yet, for a read straight into it; filled() then counts it.
+  [[nodiscard]] std::span<char> spare() noexcept;
+  // Precondition: size_bytes <= left().
+  void filled(std::size_t size_bytes) noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return bytes_.view_.size(); }
   [[nodiscard]] std::size_t left() const noexcept { return capacity_bytes_ - size(); }
   // What was filled so far. The builder is empty afterwards, with no capacity.

@@ -76,6 +76,8 @@ Error to_error(LinkError error, std::uint64_t detail) noexcept {
       return Error{Code::overloaded, "link: too many at the same time", detail};
     case LinkError::shutting_down:
       return Error{Code::shutting_down, "link: the node is stopping", detail};
+    case LinkError::unknown_member:
+      return Error{Code::unauthenticated, "link: the node is not a member of the cluster", detail};
   }
   ASPEN_UNREACHABLE();
 }

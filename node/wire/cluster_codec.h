@@ -53,8 +53,9 @@ enum class LinkError : std::uint8_t {
   timed_out = 10,
   overloaded = 11,
   shutting_down = 12,
+  unknown_member = 13,  // the membership known here does not hold the sender
 };
-inline constexpr std::uint8_t link_error_max = 12;
+inline constexpr std::uint8_t link_error_max = 13;
 
 // As an Error, with a text for people.
 [[nodiscard]] Error to_error(LinkError error, std::uint64_t detail = 0) noexcept;
@@ -72,7 +73,11 @@ struct Heartbeat {
 
 // Names the purpose of a cast; numbers below 16 belong to the node itself.
 using CastType = std::uint16_t;
-inline constexpr CastType cast_raft = 1;
+inline constexpr CastType cast_raft = 1;           // a Raft message between two replicas
+inline constexpr CastType cast_forward = 2;        // a client's request, sent on to the leader
+inline constexpr CastType cast_forward_reply = 3;  // its answer
+inline constexpr CastType cast_state = 4;          // asks another node how it is
+inline constexpr CastType cast_state_reply = 5;
 
 struct CastHead {
   CastType type = 0;
