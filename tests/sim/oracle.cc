@@ -1,0 +1,213 @@
+#include "tests/sim/oracle.h"
+
+#include <fmt/format.h>
+
+#include <variant>
+
+#include "node/base/assert.h"
+
+namespace aspen::sim {
+
+namespace {
+
+// The node with this peer id (world.h numbers them from 1).
+std::size_t number_of(const PeerId& peer) {
+  return peer.id.value - 1;
+}
+
+// The term that a message proves its sender to be in; 0 if it proves none.
+Term term_proved(const raft::Message& message) {
+  if (std::holds_alternative<raft::PreVote>(message)) return {};
+  if (const auto* reply = std::get_if<raft::PreVoteReply>(&message); reply && reply->granted) {
+    return {};
+  }
+  return std::visit([](const auto& m) { return m.term; }, message);
+}
+
+}  // namespace
+
+void Oracle::violate(const char* check, std::string text) {
+  if (!violation_) violation_ = Violation{check, std::move(text)};
+}
+
+void Oracle::appended(std::size_t node, LogId id) {
+  const auto chain = disks_[node]->view().chain_at(id.index);
+  ASPEN_ASSERT(chain.has_value());
+  if (id.index.value >= written_.size()) written_.resize(id.index.value + 1);
+  Written& first = written_[id.index.value];
+  if (!first.term) first = {id.term, *chain};
+  std::uint64_t known = first.chain;
+  if (first.term != id.term) known = written_other_.try_emplace(id, *chain).first->second;
+  if (known == *chain) return;
+  violate("log matching",
+          fmt::format("n{} appended {}.{}, which differs from another log's, or what precedes it",
+                      node, id.term.value, id.index.value));
+}
+
+void Oracle::disk_changed(std::size_t node) {
+  const HardState& now = disks_[node]->durable().hard_state;
+  HardState& before = hard_states_[node];
+  if (now == before) return;
+  if (now.term < before.term) {
+    violate("term lost", fmt::format("n{} had term {} on disk, then {}", node, before.term.value,
+                                     now.term.value));
+  }
+  if (now.term == before.term && before.vote && now.vote != before.vote) {
+    violate("one vote in a term",
+            fmt::format("n{} changed its vote in term {} on disk", node, now.term.value));
+  }
+  before = now;
+}
+
+void Oracle::sent_vote(std::size_t node, std::size_t peer, Term term) {
+  const auto [at, fresh] = votes_sent_.try_emplace({node, term}, peer);
+  if (!fresh && at->second != peer) {
+    violate("one vote in a term", fmt::format("n{} voted for n{} and for n{} in term {}", node,
+                                              at->second, peer, term.value));
+  }
+}
+
+void Oracle::sent(std::size_t node, std::size_t peer, const raft::Message& message) {
+  const auto* vote = std::get_if<raft::VoteReply>(&message);
+  if (vote != nullptr && vote->granted) sent_vote(node, peer, vote->term);
+  if (std::holds_alternative<raft::Vote>(message)) {
+    sent_vote(node, node, std::get<raft::Vote>(message).term);
+  }
+  if (insight_ == Insight::outside) return;
+  const LogImage& disk = disks_[node]->durable();
+  const Term proved = term_proved(message);
+  if (proved > disk.hard_state.term) {
+    violate("term durable before it is told (P1)",
+            fmt::format("n{} speaks in term {}, its disk has {}", node, proved.value,
+                        disk.hard_state.term.value));
+  }
+  if (proved != disk.hard_state.term) return;
+  const auto& voted = disk.hard_state.vote;
+  if (vote != nullptr && vote->granted && (!voted || number_of(*voted) != peer)) {
+    violate("vote durable before it is told (P1)",
+            fmt::format("n{} grants n{} its vote, which is not on disk", node, peer));
+  }
+  if (std::holds_alternative<raft::Vote>(message) && (!voted || number_of(*voted) != node)) {
+    violate("vote durable before it is told (P1)",
+            fmt::format("n{} asks for votes, its own is not on disk", node));
+  }
+  Index match;
+  if (const auto* m = std::get_if<raft::AppendReply>(&message); m && m->accepted) match = m->match;
+  if (const auto* m = std::get_if<raft::HeartbeatReply>(&message)) match = m->match;
+  if (match > disk.last()) {
+    violate(
+        "entries durable before they are acknowledged (P3)",
+        fmt::format("n{} acknowledges {}, its disk has {}", node, match.value, disk.last().value));
+  }
+}
+
+void Oracle::became_leader(std::size_t node, Term term) {
+  const auto [at, fresh] = leaders_.try_emplace(term, node);
+  if (!fresh && at->second != node) {
+    violate("one leader in a term",
+            fmt::format("n{} and n{} lead in term {}", at->second, node, term.value));
+  }
+  std::size_t last = committed_.size();
+  while (last > 0 && committed_[last - 1].known_in >= term) --last;
+  if (last == 0) return;
+  const LogImage& log = disks_[node]->view();
+  if (Index(last) < log.purged().index) return;
+  if (log.chain_at(Index(last)) == committed_[last - 1].chain) return;
+  violate(
+      "leader completeness",
+      fmt::format("n{} leads in term {} without entry {}, committed by term {}; its log ends "
+                  "at {}",
+                  node, term.value, last, committed_[last - 1].known_in.value, log.last().value));
+}
+
+std::size_t Oracle::disks_holding(Index index, std::uint64_t chain) const {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < nodes_; ++i) {
+    const LogImage& disk = disks_[i]->durable();
+    if (index < disk.purged().index || disk.chain_at(index) == chain) ++count;
+  }
+  return count;
+}
+
+void Oracle::check_quorum(std::size_t node, Index index, std::uint64_t chain) {
+  const std::size_t count = disks_holding(index, chain);
+  if (count * 2 > nodes_) return;
+  violate("committed is durable on a quorum",
+          fmt::format("n{} takes {} for committed, {} of {} disks hold it", node, index.value,
+                      count, nodes_));
+}
+
+void Oracle::committed(std::size_t node, const raft::CommitRange& range, Term term) {
+  const LogImage& log = disks_[node]->view();
+  if (range.through > disks_[node]->durable().last()) {
+    violate("commit range is durable in the own log (rule 5)",
+            fmt::format("n{} may apply {}, its disk ends at {}", node, range.through.value,
+                        disks_[node]->durable().last().value));
+  }
+  for (std::uint64_t i = range.after.value + 1; i <= range.through.value; ++i) {
+    if (i <= committed_.size() && i != range.through.value) continue;
+    const Slot* slot = log.at(Index(i));
+    if (slot == nullptr) {
+      return violate("commit range is in the log",
+                     fmt::format("n{} may apply {}, which its log does not hold", node, i));
+    }
+    if (i > committed_.size()) {
+      const Entry& entry = slot->entry;
+      const auto command =
+          entry.kind == EntryKind::command ? decode_command(entry.payload) : std::nullopt;
+      committed_.push_back({slot->chain, command ? command->operation : 0, entry.id.term, term});
+      if (i == range.through.value) check_quorum(node, Index(i), slot->chain);
+    } else if (committed_[i - 1].chain != slot->chain) {
+      violate("committed entries never change",
+              fmt::format("n{} commits another log up to {} (term {}, was {})", node, i,
+                          slot->entry.id.term.value, committed_[i - 1].term.value));
+    }
+  }
+}
+
+void Oracle::purged(std::size_t node, Index through, Index state_durable) {
+  bool everywhere = through <= state_durable;
+  for (std::size_t i = 0; i < nodes_; ++i) {
+    everywhere = everywhere && disks_[i]->durable().last() >= through;
+  }
+  if (everywhere) return;
+  violate("purge keeps what somebody needs (P9)",
+          fmt::format("n{} purges {}, its state on disk is at {}", node, through.value,
+                      state_durable.value));
+}
+
+void Oracle::applied(std::size_t node, const ModelState& state) {
+  const std::size_t at = state.applied.value;
+  if (at >= digests_.size()) digests_.resize(at + 1, 0);
+  if (digests_[at] == 0) digests_[at] = state.digest;
+  if (digests_[at] == state.digest) return;
+  violate("equal states at equal positions",
+          fmt::format("n{} has another state than an earlier one at {}", node, at));
+}
+
+void Oracle::booted(std::size_t node, Index applied_index) {
+  const LogImage& disk = disks_[node]->durable();
+  if (applied_index > disk.last()) {
+    violate("state never ahead of the log", fmt::format("n{} boots with state {} and log {}", node,
+                                                        applied_index.value, disk.last().value));
+  }
+  if (applied_index < disk.purged().index) {
+    violate("log kept for the state (P9)",
+            fmt::format("n{} boots with state {}, its log begins after {}", node,
+                        applied_index.value, disk.purged().index.value));
+  }
+}
+
+void Oracle::acknowledged(std::size_t node, LogId id) {
+  const LogImage& log = disks_[node]->view();
+  if (id.index < log.purged().index) return;
+  const auto chain = log.chain_at(id.index);
+  if (!chain || log.term_at(id.index) != id.term) {
+    return violate("acknowledged entry is in the log",
+                   fmt::format("n{} acknowledges {}.{}, which its log does not hold", node,
+                               id.term.value, id.index.value));
+  }
+  check_quorum(node, id.index, *chain);
+}
+
+}  // namespace aspen::sim

@@ -1,0 +1,116 @@
+// What one run does, drawn from its seed before the run begins: size of the cluster, Tuning, the
+// model's speeds, the workload, and which faults happen how often. Swarm testing: every family of
+// faults is off in half of the runs, else of a strength whose magnitude is uniform; a run with few
+// families reaches states that a run with all of them never does.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "node/raft/core.h"
+
+namespace aspen::sim {
+
+// Virtual time in microseconds.
+using Time = std::uint64_t;
+inline constexpr Time millisecond = 1000;
+inline constexpr Time second = 1'000'000;
+inline constexpr Time tick_period = 10 * millisecond;
+
+inline constexpr std::size_t nodes_max = 7;
+
+enum class Profile : std::uint8_t {
+  swarm,  // the default
+  storm,  // every family of faults is on
+  calm,   // three nodes, 200 operations a second, no faults: the figure of speed
+};
+[[nodiscard]] std::optional<Profile> profile_named(std::string_view name);
+[[nodiscard]] const char* to_string(Profile profile);
+
+enum class Family : std::uint8_t {
+  crash_one,
+  crash_many,
+  crash_all,
+  crash_armed,  // at a given place of the driver: within a turn, at a sync, at a reply, ...
+  pause,        // a process stops for a while (VM stop)
+  partition,
+  disk_stall,
+  disk_slow,
+  link_hint,  // PeerLink that is wrong
+  campaign,   // somebody asks for an election
+};
+inline constexpr std::size_t families = 10;
+[[nodiscard]] const char* to_string(Family family);
+
+// Off if every == 0.
+struct FaultRate {
+  Time every = 0;     // mean time between two
+  Time duration = 0;  // mean
+};
+
+struct NetworkPlan {
+  Time delay_least = 50;
+  Time delay_mean = 300;
+  std::uint32_t loss_ppm = 0;
+  std::uint32_t duplicate_ppm = 0;
+  std::uint32_t tail_ppm = 0;  // messages that take up to `tail` longer
+  Time tail = 0;
+  std::uint32_t skew = 0;  // some links are up to this many times slower
+  bool ordered = true;     // a link keeps the order of its messages, as TCP does
+  bool encoded = false;    // messages travel as bytes
+};
+
+struct DiskPlan {
+  Time latency = 500;
+  bool merged = true;              // one fsync for all that waits, else one for each LogIo
+  std::uint32_t torn_percent = 0;  // crashes that leave a part of a LogIo
+};
+
+struct DriverPlan {
+  Time turn = 0;                  // from an input's arrival to the turn that takes it; 0: at once
+  Time apply = 200;               // latency of applying a range
+  Time state_every = 2 * second;  // between two times that the state becomes durable
+  Time completion_late = 0;       // LogDurable reaches the core up to this much later
+  std::uint32_t durable_twice_ppm = 0;
+  std::uint32_t append_late_ppm = 0;  // the log is read for an append later than asked
+  std::uint32_t tick_skew_ppm = 0;    // clocks run apart by up to this much
+  std::uint32_t purge_percent = 100;  // how many permissions to purge are used
+};
+
+struct WorkloadPlan {
+  std::size_t clients = 4;
+  Time think = 20 * millisecond;  // mean time between two operations of a client
+  Time timeout = second;
+  std::uint32_t read_percent = 40;
+  std::uint32_t cas_percent = 20;
+  std::uint32_t payload_bytes = 0;  // padding, up to this
+  std::size_t registers = 3;
+};
+
+struct Plan {
+  std::uint64_t seed = 0;
+  Profile profile = Profile::swarm;
+  std::size_t nodes = 3;
+  bool initialised_by_one = false;  // one node boots with the configuration and campaigns
+  Time horizon = 60 * second;       // then everything heals
+  raft::Tuning tuning;
+  NetworkPlan network;
+  DiskPlan disk;
+  DriverPlan driver;
+  WorkloadPlan workload;
+  std::array<FaultRate, families> faults{};
+
+  [[nodiscard]] Time election_max() const noexcept {
+    return 2 * tuning.election_ticks_min * tick_period;
+  }
+};
+
+[[nodiscard]] Plan draw_plan(std::uint64_t seed, Profile profile, Time horizon);
+// Several lines, for people.
+[[nodiscard]] std::string describe(const Plan& plan);
+
+}  // namespace aspen::sim

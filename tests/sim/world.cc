@@ -1,0 +1,291 @@
+#include "tests/sim/world.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "node/base/assert.h"
+#include "node/base/membership.h"
+#include "node/wire/raft_codec.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/replica.h"
+#include "tests/sim/workload.h"
+
+namespace aspen::sim {
+
+namespace {
+
+bool later(const Event& a, const Event& b) {
+  return a.time != b.time ? a.time > b.time : a.sequence > b.sequence;
+}
+
+Entry configuration(std::size_t nodes) {
+  Config config;
+  for (std::size_t i = 0; i < nodes; ++i) {
+    Member member;
+    member.peer = peer_of(i);
+    member.name = fmt::format("n{}", i);
+    config.members.push_back(member);
+  }
+  return {LogId{Term(1), Index(1)}, EntryKind::config, Bytes(encode(config))};
+}
+
+}  // namespace
+
+PeerId peer_of(std::size_t node) {
+  return {NodeId(node + 1), Incarnation{0xa5, node + 1}};
+}
+
+void Counters::add(const Counters& other) {
+  static_assert(sizeof(Counters) % sizeof(std::uint64_t) == 0);
+  simulated_us += other.simulated_us;
+  events += other.events;
+  inputs += other.inputs;
+  messages += other.messages;
+  messages_lost += other.messages_lost;
+  elections += other.elections;
+  entries += other.entries;
+  writes_done += other.writes_done;
+  reads_done += other.reads_done;
+  refused += other.refused;
+  unknown += other.unknown;
+  crashes += other.crashes;
+  crashes_with_loss += other.crashes_with_loss;
+  pauses += other.pauses;
+  cuts += other.cuts;
+  stalls += other.stalls;
+  hints += other.hints;
+  purges += other.purges;
+  wgl_steps += other.wgl_steps;
+  wgl_undecided += other.wgl_undecided;
+}
+
+World::World(const Plan& plan, WorldOptions options)
+    : plan_(plan),
+      root_(plan.seed),
+      trace_(options.print),
+      oracle_(plan.nodes, options.insight),
+      network_(plan.network, plan.nodes, Dice(root_.split("network"))) {
+  ASPEN_ASSERT(plan.nodes >= 1 && plan.nodes <= nodes_max);
+  for (std::size_t i = 0; i < plan.nodes; ++i) {
+    replicas_.push_back(std::make_unique<Replica>(*this, i));
+    oracle_.watch(i, &replicas_[i]->disk());
+  }
+  workload_ = std::make_unique<Workload>(*this);
+  faults_ = std::make_unique<Faults>(*this);
+}
+
+World::~World() = default;
+
+void World::schedule(Time at, Task task, std::uint64_t subject, std::uint64_t argument) {
+  ASPEN_ASSERT(at >= now_);
+  heap_.push_back({at, ++sequence_, argument, static_cast<std::uint32_t>(subject), task});
+  std::push_heap(heap_.begin(), heap_.end(), later);
+}
+
+void World::record(Record record) {
+  record.time = now_;
+  trace_.add(record);
+}
+
+bool World::has_leader() const {
+  return std::any_of(replicas_.begin(), replicas_.end(), [](const auto& r) {
+    return r->running() && r->soft().role == raft::RoleState::leader;
+  });
+}
+
+std::size_t World::leader() const {
+  std::size_t best = 0;
+  Term term;
+  for (std::size_t i = 0; i < replicas_.size(); ++i) {
+    const auto soft = replicas_[i]->soft();
+    if (soft.role != raft::RoleState::leader || soft.term <= term) continue;
+    best = i;
+    term = soft.term;
+  }
+  return best;
+}
+
+// ---- messages
+
+void World::send(std::size_t from, std::size_t to, raft::Message message) {
+  oracle_.sent(from, to, message);
+  ++counters_.messages;
+  const auto at = network_.arrival(from, to, now_);
+  Record r = record_of(at ? What::sent : What::dropped, message);
+  r.node = static_cast<std::uint8_t>(from);
+  r.peer = static_cast<std::uint8_t>(to);
+  record(r);
+  if (!at) {
+    ++counters_.messages_lost;
+    return;
+  }
+  Flight flight{r.node, r.peer, {}, {}};
+  if (network_.encoded()) {
+    flight.encoded = wire::encode(message);
+  } else {
+    flight.message = std::move(message);
+  }
+  if (network_.twice()) {
+    if (const auto again = network_.arrival(from, to, now_)) put_in_flight(flight, *again);
+  }
+  put_in_flight(std::move(flight), *at);
+}
+
+void World::put_in_flight(Flight flight, Time at) {
+  std::size_t place = flights_.size();
+  if (free_flights_.empty()) {
+    flights_.push_back(std::move(flight));
+  } else {
+    place = free_flights_.back();
+    free_flights_.pop_back();
+    flights_[place] = std::move(flight);
+  }
+  schedule(at, Task::deliver, 0, place);
+}
+
+void World::deliver(std::size_t place) {
+  Flight flight = std::move(flights_[place]);
+  flights_[place] = {};
+  free_flights_.push_back(place);
+  if (network_.encoded()) {
+    auto decoded = wire::decode_raft(flight.encoded);
+    if (!decoded) return oracle_.violate("what is encoded decodes", decoded.error().what);
+    flight.message = std::move(*decoded);
+  }
+  Replica& replica = *replicas_[flight.to];
+  const bool arrives = replica.up() && network_.open(flight.from, flight.to);
+  Record r = record_of(arrives ? What::received : What::dropped, flight.message);
+  r.node = arrives ? flight.to : flight.from;
+  r.peer = arrives ? flight.from : flight.to;
+  record(r);
+  if (arrives) replica.receive(flight.from, std::move(flight.message));
+}
+
+// ---- the run
+
+void World::start() {
+  const std::vector<Entry> first{configuration(plan_.nodes)};
+  for (std::size_t i = 0; i < replicas_.size(); ++i) {
+    const bool knows = i == 0 || !plan_.initialised_by_one;
+    replicas_[i]->format(knows ? first : std::vector<Entry>{});
+    oracle_.disk_changed(i);
+  }
+  oracle_.appended(0, first[0].id);
+  for (auto& replica : replicas_) replica->boot();
+  if (plan_.initialised_by_one) replicas_[0]->campaign();
+  workload_->start();
+  faults_->start();
+}
+
+void World::dispatch(const Event& event) {
+  switch (event.task) {
+    case Task::deliver:
+      return deliver(event.argument);
+    case Task::restart: {
+      Replica& replica = *replicas_[event.subject];
+      if (!replica.up() && replica.boots() == event.argument) replica.boot();
+      return;
+    }
+    case Task::client:
+      return workload_->on_turn(event.subject, event.argument);
+    case Task::fault:
+      return faults_->on_fault(static_cast<Family>(event.subject));
+    case Task::fault_end:
+      return faults_->on_end(event.argument);
+    case Task::tick:
+    case Task::turn:
+    case Task::disk_done:
+    case Task::durable:
+    case Task::apply_done:
+    case Task::state_durable:
+    case Task::late_append:
+    case Task::resume:
+      return replicas_[event.subject % 8]->on(event.task, event.subject / 8, event.argument);
+  }
+}
+
+template <class Done>
+bool World::run_until(Time end, Done done) {
+  while (!oracle_.violated() && !done()) {
+    if (heap_.empty() || heap_.front().time > end) {
+      now_ = end;
+      return false;
+    }
+    std::pop_heap(heap_.begin(), heap_.end(), later);
+    const Event event = heap_.back();
+    heap_.pop_back();
+    now_ = event.time;
+    ++counters_.events;
+    dispatch(event);
+  }
+  return true;
+}
+
+void World::heal() {
+  healed_ = true;
+  record({.what = What::healed});
+  network_.heal();
+  for (auto& replica : replicas_) {
+    replica->heal();
+    if (!replica->up()) replica->boot();
+  }
+  workload_->heal();
+}
+
+bool World::all_equal() const {
+  const LogId last = replicas_[0]->disk().durable().last_id();
+  return std::all_of(replicas_.begin(), replicas_.end(), [&](const auto& r) {
+    return r->up() && r->disk().durable().last_id() == last && r->state().applied == last.index;
+  });
+}
+
+void World::check_recovery() {
+  const Time election = plan_.election_max();
+  const Time from = now_;
+  if (!run_until(from + 10 * election, [this] { return has_leader(); })) {
+    oracle_.violate("a leader within 10 election timeouts after all healed", "there is none");
+  }
+  if (!run_until(from + 20 * election, [this] { return workload_->all_wrote(); })) {
+    oracle_.violate("a write of each client within 20 election timeouts after all healed",
+                    "a client has none");
+  }
+  workload_->stop();
+  if (!run_until(now_ + 20 * election, [this] { return all_equal(); })) {
+    std::string text;
+    for (std::size_t i = 0; i < replicas_.size(); ++i) {
+      text +=
+          fmt::format("n{}: log {}, applied {}; ", i, replicas_[i]->disk().durable().last().value,
+                      replicas_[i]->state().applied.value);
+    }
+    oracle_.violate("all nodes equal after all healed", text);
+  }
+}
+
+void World::check_equal() {
+  for (const auto& replica : replicas_) {
+    if (replica->state() == replicas_[0]->state()) continue;
+    oracle_.violate("all nodes equal after all healed", "the states differ");
+  }
+  workload_->check_end();
+}
+
+Report World::run() {
+  start();
+  run_until(plan_.horizon, [] { return false; });
+  if (!oracle_.violated()) heal();
+  if (!oracle_.violated()) check_recovery();
+  if (!oracle_.violated()) check_equal();
+  counters_.simulated_us = now_;
+  counters_.elections = oracle_.elections();
+  counters_.entries = oracle_.committed_last().value;
+  Report report;
+  report.seed = plan_.seed;
+  report.violation = oracle_.violation();
+  report.trace_hash = trace_.hash();
+  report.counters = counters_;
+  return report;
+}
+
+}  // namespace aspen::sim
