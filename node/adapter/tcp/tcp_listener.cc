@@ -1,5 +1,6 @@
 #include "node/adapter/tcp/tcp_listener.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -56,6 +57,10 @@ int listening_socket(const SocketAddress& address, bool both_families) {
   return -1;
 }
 
+int spare_file() {
+  return ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 }  // namespace
 
 class TcpListener::Socket final : public Source {
@@ -65,6 +70,7 @@ class TcpListener::Socket final : public Source {
     ASPEN_ASSERT(fd >= 0);
   }
   ~Socket() override {
+    if (reserve_ >= 0) ::close(reserve_);
     ::close(fd_);
     transport_.remove(key_);
   }
@@ -96,13 +102,13 @@ class TcpListener::Socket final : public Source {
     if (reserve_ >= 0) ::close(std::exchange(reserve_, -1));
     const int fd = ::accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) ::close(fd);
-    reserve_ = ::dup(fd_);
+    reserve_ = spare_file();
   }
 
   TcpTransport& transport_;
   std::uint64_t key_;
   int fd_;
-  int reserve_ = ::dup(fd_);
+  int reserve_ = spare_file();
   ListenerSink& sink_;
 };
 
