@@ -178,8 +178,7 @@ void Core::State::on(const PeerLink& link) {
   Progress* peer = role == RoleState::leader ? find_peer(link.peer.id) : nullptr;
   if (peer == nullptr) return;
   // What was in flight is probably gone; the stream starts over where the peer is known to be.
-  last_epoch = Epoch(last_epoch.value + 1);
-  peer->restart(peer->match + 1, last_epoch);
+  restart_stream(*peer, peer->match.value == 0 ? log.last().index + 1 : peer->match + 1);
   peer->waiting = !link.up;
   peer->told_commit = std::min(peer->told_commit, peer->match);
   ASPEN_ASSERT(peer->window.empty());
@@ -230,7 +229,7 @@ void Core::State::flush_io(Effects& effects) {
     hard_state_dirty = false;
     hard_state_io = io.id;
   }
-  ASPEN_ASSERT(!io.truncate_from || *io.truncate_from > commit);
+  ASPEN_ASSERT(!io.truncate_from || *io.truncate_from > delivered);
   ASPEN_ASSERT(appends == !io.append.empty());
 }
 
@@ -274,6 +273,10 @@ void Core::State::maybe_purge(Effects& effects) {
   if (through < purged.index + tuning.purge_entries) return;
   ASPEN_ASSERT(through <= disk.stable());
   log.purge(through);
+  // P7: every member holds what is purged, whatever this leader has seen of it.
+  for (Progress& peer : peers) {
+    if (peer.next <= through) restart_stream(peer, through + 1);
+  }
   while (configs.size() > 1 && configs[1].id.index <= through) configs.erase(configs.begin());
   effects.purge = through;
 }

@@ -187,7 +187,8 @@ void Core::State::invariants() const noexcept {
 void Core::State::invariants_leader() const noexcept {
   ASPEN_ASSERT(hard_state.vote == self);
   ASPEN_ASSERT(leader == self.id);
-  ASPEN_ASSERT(log.term_at(blank) == term());
+  ASPEN_ASSERT(log.term_at(blank).value_or(term()) == term());
+  ASPEN_ASSERT(blank > log.purged().index || log.purged().term == term());
   ASPEN_ASSERT(log.last().term == term());
   ASPEN_ASSERT(follower_reads.empty());
   Index previous = blank;

@@ -153,8 +153,9 @@ void Core::State::on_message(const PeerId& from, const ReadIndexReply& m) {
     become_follower(m.term, NodeId());
     return;
   }
-  // The answer of a former leader, or to a question that was asked again since.
-  if (m.term < term() || leader != from.id) return;
+  // The answer of a former leader, or to a question of an earlier boot: those contexts began
+  // elsewhere.
+  if (m.term < term() || leader != from.id || m.context > read_context) return;
   ASPEN_ASSERT(role == RoleState::follower);
   while (!follower_reads.empty() && follower_reads.front().context != 0 &&
          follower_reads.front().context <= m.context) {

@@ -23,10 +23,16 @@ void Core::State::start_streams() {
     if (member.peer.id == self.id) continue;
     Progress& peer = peers.emplace_back();
     peer.peer = member.peer;
-    last_epoch = Epoch(last_epoch.value + 1);
-    peer.restart(log.last().index + 1, last_epoch);
+    restart_stream(peer, log.last().index + 1);
   }
   ASPEN_ASSERT(peers.size() < limits::members_max);
+}
+
+void Core::State::restart_stream(Progress& peer, Index at) noexcept {
+  ASPEN_ASSERT(at > log.purged().index);
+  ASPEN_ASSERT(at <= log.last().index + 1);
+  last_epoch = Epoch(last_epoch.value + 1);
+  peer.restart(at, last_epoch);
 }
 
 void Core::State::tick_leader() {
@@ -219,8 +225,7 @@ void Core::State::on_refused(Progress& peer, const AppendReply& m) {
   }
   // Later refusals of the same break, and acknowledgements from before it, belong to the old
   // stream.
-  last_epoch = Epoch(last_epoch.value + 1);
-  peer.restart(at, last_epoch);
+  restart_stream(peer, at);
   ASPEN_ASSERT(peer.next > peer.match);
 }
 

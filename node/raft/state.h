@@ -162,6 +162,8 @@ struct Core::State {
   // ---- replication.cc
   [[nodiscard]] Progress* find_peer(NodeId node) noexcept;
   void start_streams();
+  // A new stream to the peer, which starts at `at` or behind its match.
+  void restart_stream(Progress& peer, Index at) noexcept;
   void tick_leader();
   [[nodiscard]] bool heard_by_quorum() const noexcept;
   void maybe_commit();
