@@ -1,0 +1,161 @@
+#include "node/adapter/grpc/aspen_codec.h"
+
+#include "node/base/limits.h"
+
+namespace aspen::adapter {
+namespace {
+
+aspen::v1::MemberRole role_of(Role role) {
+  return role == Role::learner ? aspen::v1::MEMBER_ROLE_LEARNER : aspen::v1::MEMBER_ROLE_VOTER;
+}
+
+aspen::v1::NodeState state_of(gateway::Phase phase) {
+  switch (phase) {
+    case gateway::Phase::uninitialised:
+      return aspen::v1::NODE_STATE_UNINITIALISED;
+    case gateway::Phase::starting:
+      return aspen::v1::NODE_STATE_STARTING;
+    case gateway::Phase::running:
+      return aspen::v1::NODE_STATE_RUNNING;
+    case gateway::Phase::stopping:
+      return aspen::v1::NODE_STATE_STOPPING;
+  }
+  ASPEN_UNREACHABLE();
+}
+
+aspen::v1::RaftState raft_state_of(raft::RoleState role) {
+  switch (role) {
+    case raft::RoleState::follower:
+      return aspen::v1::RAFT_STATE_FOLLOWER;
+    case raft::RoleState::pre_candidate:
+      return aspen::v1::RAFT_STATE_PRE_CANDIDATE;
+    case raft::RoleState::candidate:
+      return aspen::v1::RAFT_STATE_CANDIDATE;
+    case raft::RoleState::leader:
+      return aspen::v1::RAFT_STATE_LEADER;
+  }
+  ASPEN_UNREACHABLE();
+}
+
+std::string incarnation_of(const PeerId& peer) {
+  return peer.incarnation.empty() ? std::string() : to_hex(peer.incarnation);
+}
+
+void encode_member(const Member& member, aspen::v1::Member& out) {
+  out.set_node_id(member.peer.id.value);
+  out.set_name(member.name);
+  out.set_peer_address(member.peer_address);
+  for (const auto& address : member.client_addresses) out.add_client_addresses(address);
+  out.set_role(role_of(member.role));
+  out.set_incarnation(incarnation_of(member.peer));
+}
+
+void encode_log_id(LogId id, aspen::v1::LogId& out) {
+  out.set_term(id.term.value);
+  out.set_index(id.index.value);
+}
+
+bool acceptable(const std::string& address) {
+  return !address.empty() && address.size() <= limits::address_bytes_max;
+}
+
+Result<gateway::InitMember> decode_member(const aspen::v1::MemberSpec& spec) {
+  if (spec.name().empty() || spec.name().size() > limits::node_name_bytes_max) {
+    return fail(Code::invalid_argument, "a member's name has 1 to 255 bytes");
+  }
+  if (!acceptable(spec.peer_address())) {
+    return fail(Code::invalid_argument, "a member's peer address is host:port");
+  }
+  const auto addresses = static_cast<std::size_t>(spec.client_addresses_size());
+  if (addresses == 0 || addresses > limits::member_addresses_max) {
+    return fail(Code::invalid_argument, "a member has 1 to 16 client addresses");
+  }
+  gateway::InitMember member{spec.name(), spec.peer_address(), {}};
+  for (const std::string& address : spec.client_addresses()) {
+    if (!acceptable(address)) {
+      return fail(Code::invalid_argument, "a member's client address is host:port");
+    }
+    member.client_addresses.push_back(address);
+  }
+  return member;
+}
+
+}  // namespace
+
+Result<gateway::InitRequest> decode_init(const aspen::v1::InitRequest& message) {
+  const auto count = static_cast<std::size_t>(message.members_size());
+  if (count == 0 || count > limits::voters_max) {
+    return fail(Code::invalid_argument, "a new cluster has 1 to 7 members");
+  }
+  gateway::InitRequest request;
+  if (message.cluster_id() != 0) request.cluster = ClusterId(message.cluster_id());
+  for (const auto& spec : message.members()) {
+    auto member = decode_member(spec);
+    if (!member) return tl::unexpected(member.error());
+    request.members.push_back(std::move(*member));
+  }
+  return request;
+}
+
+void encode_init(const gateway::InitResult& result, aspen::v1::InitResponse& out) {
+  out.set_cluster_id(result.cluster.value);
+  for (const Member& member : result.config.members) encode_member(member, *out.add_members());
+}
+
+void encode_state(const gateway::NodeView& view, aspen::v1::StateResponse& out) {
+  out.set_state(state_of(view.phase));
+  out.set_cluster_id(view.cluster.value);
+  out.set_node_id(view.self.id.value);
+  out.set_name(view.name);
+  out.set_incarnation(incarnation_of(view.self));
+  const raft::SoftState& soft = view.raft.soft;
+  if (soft.leader) {
+    aspen::v1::Leader& leader = *out.mutable_leader();
+    leader.set_node_id(soft.leader.value);
+    if (const Member* member = view.config.find(soft.leader); member != nullptr) {
+      leader.set_name(member->name);
+      for (const auto& address : member->client_addresses) leader.add_client_addresses(address);
+    }
+  }
+  out.set_term(soft.term.value);
+  if (view.phase != gateway::Phase::uninitialised) out.set_raft_state(raft_state_of(soft.role));
+  const Member* self = view.config.find(view.self.id);
+  if (self != nullptr) out.set_role(role_of(self->role));
+  for (const Member& member : view.config.members) encode_member(member, *out.add_members());
+}
+
+void encode_metrics(const gateway::NodeView& view, aspen::v1::MetricsResponse& out) {
+  const raft::Metrics& raft = view.raft;
+  out.set_state(state_of(view.phase));
+  if (view.phase != gateway::Phase::uninitialised) {
+    out.set_raft_state(raft_state_of(raft.soft.role));
+  }
+  out.set_leader(raft.soft.leader.value);
+  out.set_term(raft.soft.term.value);
+  if (raft.vote) out.set_vote(raft.vote->id.value);
+  encode_log_id(raft.last, *out.mutable_last());
+  out.set_stable_index(raft.stable.value);
+  out.mutable_commit()->set_index(raft.commit.value);
+  out.mutable_applied()->set_index(view.applied.value);
+  encode_log_id(raft.purged, *out.mutable_purged());
+  out.set_uncommitted_bytes(raft.uncommitted_bytes);
+  out.set_reads_pending(raft.reads_pending);
+  for (const raft::PeerMetrics& peer : raft.peers) {
+    aspen::v1::PeerMetrics& to = *out.add_peers();
+    to.set_node_id(peer.peer.id.value);
+    to.set_incarnation(incarnation_of(peer.peer));
+    to.set_match_index(peer.match.value);
+    to.set_next_index(peer.next.value);
+    to.set_active(peer.active);
+    to.set_in_flight_bytes(peer.in_flight_bytes);
+  }
+}
+
+void encode_node_id(const gateway::NodeView& view, aspen::v1::NodeIdResponse& out) {
+  out.set_node_id(view.self.id.value);
+  out.set_cluster_id(view.cluster.value);
+  out.set_name(view.name);
+  out.set_incarnation(incarnation_of(view.self));
+}
+
+}  // namespace aspen::adapter

@@ -1,0 +1,143 @@
+// A unary call between gRPC and the gateway: its deadline, its figures, and the guarantee that it
+// is finished exactly once, whether the gateway answers, the client cancels or the server stops.
+//
+// Thread: a call starts on a gRPC thread and ends on whichever thread the gateway answers from.
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "etcd/rpc.pb.h"
+#include "node/adapter/grpc/method_metrics.h"
+#include "node/adapter/grpc/status.h"
+#include "node/base/assert.h"
+#include "node/gateway/service.h"
+#include "node/port/clock.h"
+
+namespace aspen::adapter {
+
+// What every service needs. Owner: the server; it outlives the services.
+struct Frontend {
+  gateway::Service& service;
+  Clock& clock;
+  Telemetry& telemetry;
+  std::atomic<bool> stopping{false};
+};
+
+// The earlier of the client's deadline and the service's own.
+[[nodiscard]] gateway::Deadline deadline_of(const ::grpc::CallbackServerContext& context,
+                                            const Frontend& frontend);
+
+// etcd's metadata `hasleader: true`: the client wants no service without a leader.
+[[nodiscard]] bool requires_leader(const ::grpc::CallbackServerContext& context);
+
+void set_header(const gateway::Header& header, etcdserverpb::ResponseHeader& out);
+
+// Owned by itself: it ends when gRPC has let go of it and the one answer() or refuse() that its
+// starter owes has been called.
+template <class Response>
+class UnaryCall final : public ::grpc::ServerUnaryReactor {
+ public:
+  UnaryCall(const Clock& clock, MethodMetrics& metrics, Response* response)
+      : clock_(clock), metrics_(metrics), response_(response), started_(clock.now()) {
+    ASPEN_ASSERT(response != nullptr);
+    metrics_.on_started();
+  }
+
+  // `fill` is called with the response unless the call is finished already.
+  template <class Fill>
+  void answer(Fill&& fill) {
+    if (claim()) {
+      std::forward<Fill>(fill)(*response_);
+      finish(::grpc::Status::OK);
+    }
+    release();
+  }
+  void refuse(const ::grpc::Status& status) {
+    ASPEN_ASSERT(!status.ok());
+    if (claim()) finish(status);
+    release();
+  }
+
+  // Cancelled already: nothing but refuse() makes sense.
+  [[nodiscard]] bool finished() const noexcept { return finished_.load(std::memory_order_acquire); }
+
+  void OnCancel() override {
+    if (claim()) finish(etcd_status(Error{Code::cancelled}));
+  }
+  void OnDone() override { release(); }
+
+ private:
+  // OnDone and OnCancel are short and never block; otherwise gRPC runs them on another thread,
+  // whose wake-up costs more than the call.
+  bool InternalInlineable() override { return true; }
+
+  bool claim() noexcept { return !finished_.exchange(true, std::memory_order_acq_rel); }
+  void finish(const ::grpc::Status& status) {
+    metrics_.on_handled(status.error_code(), clock_.now() - started_);
+    Finish(status);
+  }
+  void release() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+  const Clock& clock_;
+  MethodMetrics& metrics_;
+  Response* response_;  // gRPC's, valid until finish()
+  Instant started_;
+  std::atomic<bool> finished_{false};
+  std::atomic<int> references_{2};
+};
+
+// Runs `start(deadline, call)`, which owes the call its end, unless the call is refused before.
+template <class Response, class Start>
+::grpc::ServerUnaryReactor* serve(Frontend& frontend, MethodMetrics& metrics,
+                                  ::grpc::CallbackServerContext& context, Response* response,
+                                  Start start) {
+  auto* call = new UnaryCall<Response>(frontend.clock, metrics, response);
+  if (frontend.stopping.load(std::memory_order_relaxed)) {
+    call->refuse(etcd_status(Error{Code::shutting_down}));
+    return call;
+  }
+  const gateway::Deadline deadline = deadline_of(context, frontend);
+  if (!requires_leader(context)) {
+    start(deadline, call);
+    return call;
+  }
+  auto held = std::make_shared<Start>(std::move(start));
+  frontend.service.view(deadline, [call, deadline, held](auto&& view) {
+    // After the server's stop the service behind `held` may be gone, but no call is unfinished.
+    if (call->finished()) {
+      call->refuse(etcd_status(Error{Code::cancelled}));
+    } else if (!view) {
+      call->refuse(etcd_status(view.error()));
+    } else if (!view->body.raft.soft.leader) {
+      call->refuse(etcd_status(Error{Code::no_leader}));
+    } else {
+      (*held)(deadline, call);
+    }
+  });
+  return call;
+}
+
+// The Done of an etcd method: `fill(body, response)` writes the body, the header is set here.
+template <class Body, class Response, class Fill>
+gateway::Done<Body> etcd_done(UnaryCall<Response>* call, Fill fill) {
+  return [call, fill](Result<gateway::Reply<Body>>&& reply) {
+    if (!reply) {
+      call->refuse(etcd_status(reply.error()));
+      return;
+    }
+    call->answer([&](Response& response) {
+      fill(std::move(reply->body), response);
+      set_header(reply->header, *response.mutable_header());
+    });
+  };
+}
+
+}  // namespace aspen::adapter

@@ -1,0 +1,87 @@
+#include "node/adapter/grpc/etcd_maintenance_service.h"
+
+#include <algorithm>
+
+namespace aspen::adapter {
+namespace {
+
+constexpr const char* maintenance_service = "etcdserverpb.Maintenance";
+
+void encode_status(const gateway::NodeView& view, etcdserverpb::StatusResponse& out) {
+  const raft::Metrics& raft = view.raft;
+  out.set_version(etcd_api_version);
+  out.set_storageversion(etcd_api_version);
+  out.set_dbsize(static_cast<std::int64_t>(view.db_bytes));
+  out.set_dbsizeinuse(static_cast<std::int64_t>(view.db_in_use_bytes));
+  out.set_leader(raft.soft.leader.value);
+  out.set_raftterm(raft.soft.term.value);
+  out.set_raftindex(raft.commit.value);
+  out.set_raftappliedindex(view.applied.value);
+  const Member* self = view.config.find(view.self.id);
+  out.set_islearner(self != nullptr && self->role == Role::learner);
+  const std::string no_leader = etcd_status(Error{Code::no_leader}).error_message();
+  if (!raft.soft.leader) out.add_errors(no_leader);
+  for (const std::string& error : view.errors) {
+    if (error != no_leader) out.add_errors(error);
+  }
+}
+
+}  // namespace
+
+EtcdMaintenanceService::EtcdMaintenanceService(Frontend& frontend)
+    : frontend_(frontend),
+      alarm_(frontend.telemetry, {maintenance_service, "Alarm"}),
+      status_(frontend.telemetry, {maintenance_service, "Status"}),
+      hash_(frontend.telemetry, {maintenance_service, "Hash"}),
+      hash_kv_(frontend.telemetry, {maintenance_service, "HashKV"}) {}
+
+::grpc::ServerUnaryReactor* EtcdMaintenanceService::Alarm(::grpc::CallbackServerContext* context,
+                                                          const etcdserverpb::AlarmRequest* request,
+                                                          etcdserverpb::AlarmResponse* response) {
+  const bool asks = request->action() == etcdserverpb::AlarmRequest::GET;
+  auto start = [this, asks](gateway::Deadline deadline, auto* call) {
+    if (!asks) {
+      call->refuse(etcd_status(Error{Code::unsupported, "aspen: alarms cannot be set or cleared"}));
+      return;
+    }
+    const auto fill = [](auto&&, auto&) {};
+    frontend_.service.view(deadline, etcd_done<gateway::NodeView>(call, fill));
+  };
+  return serve(frontend_, alarm_, *context, response, std::move(start));
+}
+
+::grpc::ServerUnaryReactor* EtcdMaintenanceService::Status(::grpc::CallbackServerContext* context,
+                                                           const etcdserverpb::StatusRequest*,
+                                                           etcdserverpb::StatusResponse* response) {
+  auto start = [this](gateway::Deadline deadline, auto* call) {
+    const auto fill = [](gateway::NodeView&& view, auto& out) { encode_status(view, out); };
+    frontend_.service.view(deadline, etcd_done<gateway::NodeView>(call, fill));
+  };
+  return serve(frontend_, status_, *context, response, std::move(start));
+}
+
+::grpc::ServerUnaryReactor* EtcdMaintenanceService::Hash(::grpc::CallbackServerContext* context,
+                                                         const etcdserverpb::HashRequest*,
+                                                         etcdserverpb::HashResponse* response) {
+  auto start = [this](gateway::Deadline deadline, auto* call) {
+    const auto fill = [](gateway::HashResult&& result, auto& out) { out.set_hash(result.hash); };
+    frontend_.service.hash(deadline, etcd_done<gateway::HashResult>(call, fill));
+  };
+  return serve(frontend_, hash_, *context, response, std::move(start));
+}
+
+::grpc::ServerUnaryReactor* EtcdMaintenanceService::HashKV(
+    ::grpc::CallbackServerContext* context, const etcdserverpb::HashKVRequest* request,
+    etcdserverpb::HashKVResponse* response) {
+  auto start = [this, revision = request->revision()](gateway::Deadline deadline, auto* call) {
+    const auto fill = [](gateway::HashResult&& result, auto& out) {
+      out.set_hash(result.hash);
+      out.set_compact_revision(result.compact_revision);
+      out.set_hash_revision(result.hash_revision);
+    };
+    frontend_.service.hash_kv(revision, deadline, etcd_done<gateway::HashResult>(call, fill));
+  };
+  return serve(frontend_, hash_kv_, *context, response, std::move(start));
+}
+
+}  // namespace aspen::adapter

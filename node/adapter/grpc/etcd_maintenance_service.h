@@ -1,0 +1,38 @@
+// etcdserverpb.Maintenance over the gateway: Status, HashKV, Hash, and Alarm as far as asking goes:
+// there are no alarms, and `etcdctl endpoint health` asks.
+#pragma once
+
+#include "etcd/rpc.grpc.pb.h"
+#include "node/adapter/grpc/call.h"
+
+namespace aspen::adapter {
+
+// The version of etcd's API that is served. Clients choose features by it.
+inline constexpr const char* etcd_api_version = "3.6.0";
+
+class EtcdMaintenanceService final : public etcdserverpb::Maintenance::CallbackService {
+ public:
+  explicit EtcdMaintenanceService(Frontend& frontend);
+
+  ::grpc::ServerUnaryReactor* Alarm(::grpc::CallbackServerContext* context,
+                                    const etcdserverpb::AlarmRequest* request,
+                                    etcdserverpb::AlarmResponse* response) override;
+  ::grpc::ServerUnaryReactor* Status(::grpc::CallbackServerContext* context,
+                                     const etcdserverpb::StatusRequest* request,
+                                     etcdserverpb::StatusResponse* response) override;
+  ::grpc::ServerUnaryReactor* Hash(::grpc::CallbackServerContext* context,
+                                   const etcdserverpb::HashRequest* request,
+                                   etcdserverpb::HashResponse* response) override;
+  ::grpc::ServerUnaryReactor* HashKV(::grpc::CallbackServerContext* context,
+                                     const etcdserverpb::HashKVRequest* request,
+                                     etcdserverpb::HashKVResponse* response) override;
+
+ private:
+  Frontend& frontend_;
+  MethodMetrics alarm_;
+  MethodMetrics status_;
+  MethodMetrics hash_;
+  MethodMetrics hash_kv_;
+};
+
+}  // namespace aspen::adapter

@@ -1,0 +1,131 @@
+#include "node/adapter/grpc/grpc_server.h"
+
+#include <grpc/support/time.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/impl/server_builder_option.h>
+#include <grpcpp/impl/server_builder_plugin.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include "node/adapter/grpc/aspen_cluster_service.h"
+#include "node/adapter/grpc/call.h"
+#include "node/adapter/grpc/etcd_cluster_service.h"
+#include "node/adapter/grpc/etcd_kv_service.h"
+#include "node/adapter/grpc/etcd_maintenance_service.h"
+#include "node/adapter/grpc/health_service.h"
+#include "node/base/limits.h"
+
+namespace aspen::adapter {
+
+struct GrpcServer::State {
+  State(const GrpcServerOptions& options, GrpcServerPorts ports)
+      : frontend{ports.service, ports.clock, ports.telemetry},
+        kv(frontend),
+        etcd_cluster(frontend),
+        maintenance(frontend),
+        aspen_cluster(frontend, options.version),
+        health(frontend,
+               {etcdserverpb::KV::service_full_name(), etcdserverpb::Cluster::service_full_name(),
+                etcdserverpb::Maintenance::service_full_name(),
+                aspen::v1::Cluster::service_full_name()}) {}
+
+  Frontend frontend;
+  EtcdKvService kv;
+  EtcdClusterService etcd_cluster;
+  EtcdMaintenanceService maintenance;
+  AspenClusterService aspen_cluster;
+  HealthService health;
+  std::vector<std::uint16_t> listening_ports;
+  std::unique_ptr<::grpc::Server> server;
+};
+
+namespace {
+
+// etcd's: clients that ping more often than every 5 s are sent away; a silent client is pinged
+// after 2 h and given up 20 s later.
+constexpr int ping_interval_min_ms = 5'000;
+constexpr int keepalive_ms = 2 * 3600 * 1000;
+constexpr int keepalive_timeout_ms = 20'000;
+
+// Linking gRPC's reflection library is enough to give every server of the process the service.
+class WithoutReflection final : public ::grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(::grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<::grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins,
+                  [](const auto& plugin) { return plugin->name() == "proto_server_reflection"; });
+  }
+};
+
+void set_up(::grpc::ServerBuilder& builder) {
+  builder.SetMaxReceiveMessageSize(static_cast<int>(limits::grpc_message_bytes_max));
+  builder.SetMaxSendMessageSize(-1);
+  // Without this a second server would share the port instead of being refused.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             limits::grpc_streams_per_connection_max);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             ping_interval_min_ms);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive_ms);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive_timeout_ms);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& options,
+                                                      GrpcServerPorts ports) {
+  if (options.listen.empty()) {
+    return fail(Code::invalid_argument, "a client listen address is needed, as host:port");
+  }
+  auto state = std::make_unique<State>(options, ports);
+  ::grpc::ServerBuilder builder;
+  set_up(builder);
+  if (options.reflection == Reflection::off) {
+    builder.SetOption(std::make_unique<WithoutReflection>());
+  } else {
+    // A reference to the library, lest the linker leaves it out; it has registered itself already.
+    ::grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  }
+  std::vector<int> selected(options.listen.size(), 0);
+  for (std::size_t i = 0; i < selected.size(); ++i) {
+    builder.AddListeningPort(options.listen[i], ::grpc::InsecureServerCredentials(), &selected[i]);
+  }
+  builder.RegisterService(&state->kv);
+  builder.RegisterService(&state->etcd_cluster);
+  builder.RegisterService(&state->maintenance);
+  builder.RegisterService(&state->aspen_cluster);
+  builder.RegisterService(&state->health);
+  state->server = builder.BuildAndStart();
+  for (std::size_t i = 0; i < selected.size(); ++i) {
+    if (state->server != nullptr && selected[i] > 0) continue;
+    if (selected[i] > 0 && i + 1 < selected.size()) continue;
+    return fail(Code::unavailable,
+                "cannot listen on the client address: malformed, in use, or not of this machine",
+                i);
+  }
+  for (const int port : selected) {
+    state->listening_ports.push_back(static_cast<std::uint16_t>(port));
+  }
+  return std::unique_ptr<GrpcServer>(new GrpcServer(std::move(state)));
+}
+
+GrpcServer::GrpcServer(std::unique_ptr<State> state) : state_(std::move(state)) {
+  ASPEN_ASSERT(state_->server != nullptr);
+}
+
+GrpcServer::~GrpcServer() {
+  stop(Duration::zero());
+}
+
+void GrpcServer::stop(Duration drain) {
+  ASPEN_ASSERT(drain >= Duration::zero());
+  if (state_->frontend.stopping.exchange(true)) return;
+  state_->server->Shutdown(
+      gpr_time_add(gpr_now(GPR_CLOCK_REALTIME), gpr_time_from_nanos(drain.count(), GPR_TIMESPAN)));
+}
+
+const std::vector<std::uint16_t>& GrpcServer::listening_ports() const {
+  return state_->listening_ports;
+}
+
+}  // namespace aspen::adapter
