@@ -5,11 +5,12 @@
 #       a program in bin/; those of ASPEN_INSTALLED are installed, those of ASPEN_JEMALLOC allocate
 #       with jemalloc
 #   aspen_test(NAME LABEL label [TIMEOUT seconds] [SOURCES file...] [DEPS target...])
-#       a GoogleTest program from the *_test.cc files of the current folder (or SOURCES), as one ctest;
-#       it exits 77 (skipped) when every test that ran was skipped
-#   aspen_script_test(NAME LABEL label [TIMEOUT seconds] [NEEDS target...] COMMAND program argument...)
-#       any other program as a ctest; exit status 77 means skipped. Made when all of NEEDS are there.
-#       ASPEN_BIN is the folder of the built programs, ASPEN_SOURCE the checkout
+#       a GoogleTest program from the *_test.cc files of the current folder (or SOURCES), as one
+#       ctest; it exits 77 (skipped) when every test that ran was skipped
+#   aspen_script_test(NAME LABEL label [TIMEOUT seconds] [NEEDS target...] COMMAND word...)
+#       any other program as a ctest; exit status 77 means skipped. Made when all of NEEDS are
+#       targets. Its environment has ASPEN_BIN, the folder of the built programs, and ASPEN_SOURCE,
+#       the checkout
 # Each module with sources also gets a link test: the whole archive against only what it declares.
 
 include(GNUInstallDirs)
@@ -36,7 +37,7 @@ endif()
 # Assertions print node/raft/core.cc, wherever the checkout is and however the cache names it.
 file(RELATIVE_PATH source_from_build ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR})
 add_compile_options(-fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=
-                    -fmacro-prefix-map=${source_from_build}=)
+                    -fmacro-prefix-map=${source_from_build}/=)
 if(ASPEN_SANITIZE)
   add_compile_options(-fsanitize=${ASPEN_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${ASPEN_SANITIZE})

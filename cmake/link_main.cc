@@ -1,2 +1,4 @@
 // What a link test needs to be a program.
-int main() { return 0; }
+int main() {
+  return 0;
+}

@@ -1,5 +1,5 @@
-// The main of every GoogleTest program. Exit status: 0 passed, 1 failed, 77 skipped: every test that
-// ran lacked something it needs, and said what.
+// The main of every GoogleTest program. Exit status: 0 passed, 1 failed, 77 skipped: every test
+// that ran lacked something it needs, and said what.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
