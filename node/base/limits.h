@@ -96,6 +96,9 @@ inline constexpr std::size_t response_bytes_max = 128 * 1024 * 1024;  // one com
 inline constexpr std::size_t clean_rows_max = 16'384;  // one step of physical deletion
 // Keys fetched from the state store at once.
 inline constexpr std::size_t read_batch_keys_max = 256;
+// Block cache and write buffers of the state store.
+inline constexpr std::size_t state_store_memory_bytes_min = 32 * 1024 * 1024;
+inline constexpr std::size_t state_store_open_files_max = 256;
 
 // ---- durable files of our own
 inline constexpr std::size_t small_file_bytes_max = 64 * 1024;  // an identity

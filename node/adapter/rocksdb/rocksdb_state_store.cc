@@ -1,0 +1,232 @@
+#include "node/adapter/rocksdb/rocksdb_state_store.h"
+
+#include <utility>
+#include <vector>
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/write_batch.h>
+
+#include "node/adapter/rocksdb/format_file.h"
+#include "node/adapter/rocksdb/settings.h"
+#include "node/base/assert.h"
+#include "node/base/limits.h"
+
+namespace aspen::adapter::rocksdb {
+namespace {
+
+constexpr std::size_t batch_protection_bytes = 8;
+
+::rocksdb::Slice slice(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+std::string_view view(const ::rocksdb::Slice& text) {
+  return {text.data(), text.size()};
+}
+
+Result<std::optional<std::string>> read(::rocksdb::DB& db, const ::rocksdb::ReadOptions& options,
+                                        std::string_view key) {
+  std::string value;
+  const auto status = db.Get(options, db.DefaultColumnFamily(), slice(key), &value);
+  if (status.ok()) return value;
+  if (status.IsNotFound()) return std::nullopt;
+  return tl::unexpected(error_of(status));
+}
+
+Result<std::vector<std::optional<std::string>>> read_many(::rocksdb::DB& db,
+                                                          const ::rocksdb::ReadOptions& options,
+                                                          std::span<const std::string> keys) {
+  std::vector<::rocksdb::Slice> slices(keys.begin(), keys.end());
+  std::vector<::rocksdb::PinnableSlice> values(keys.size());
+  std::vector<::rocksdb::Status> statuses(keys.size());
+  db.MultiGet(options, db.DefaultColumnFamily(), keys.size(), slices.data(), values.data(),
+              statuses.data());
+  std::vector<std::optional<std::string>> result(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (statuses[i].ok()) {
+      result[i].emplace(values[i].data(), values[i].size());
+    } else if (!statuses[i].IsNotFound()) {
+      return tl::unexpected(error_of(statuses[i]));
+    }
+  }
+  ASPEN_ASSERT(result.size() == keys.size());
+  return result;
+}
+
+std::uint64_t property(::rocksdb::DB& db, const std::string& name) {
+  std::uint64_t value = 0;
+  if (!db.GetIntProperty(name, &value)) return 0;
+  return value;
+}
+
+}  // namespace
+
+struct RocksdbStateStore::Database {
+  std::shared_ptr<::rocksdb::Cache> cache;
+  std::unique_ptr<::rocksdb::DB> db;
+};
+
+class RocksdbStateStore::Iterator final : public StateIterator {
+ public:
+  Iterator(std::shared_ptr<Database> database, const ::rocksdb::Snapshot* snapshot,
+           std::string_view lower, std::string_view upper)
+      : database_(std::move(database)), lower_(lower), upper_(upper) {
+    lower_slice_ = slice(lower_);
+    upper_slice_ = slice(upper_);
+    ::rocksdb::ReadOptions options;
+    options.snapshot = snapshot;
+    if (!lower_.empty()) options.iterate_lower_bound = &lower_slice_;
+    if (!upper_.empty()) options.iterate_upper_bound = &upper_slice_;
+    rows_.reset(database_->db->NewIterator(options));
+    ASPEN_ASSERT(rows_ != nullptr);
+  }
+
+  void seek(std::string_view key) override { rows_->Seek(slice(key)); }
+  void seek_for_prev(std::string_view key) override { rows_->SeekForPrev(slice(key)); }
+  void next() override {
+    ASPEN_ASSERT(rows_->Valid());
+    rows_->Next();
+  }
+  void prev() override {
+    ASPEN_ASSERT(rows_->Valid());
+    rows_->Prev();
+  }
+  bool valid() const override { return rows_->Valid(); }
+  std::string_view key() const override { return view(rows_->key()); }
+  std::string_view value() const override { return view(rows_->value()); }
+  Result<void> status() const override {
+    const auto status = rows_->status();
+    if (!status.ok()) return tl::unexpected(error_of(status));
+    return {};
+  }
+
+ private:
+  std::shared_ptr<Database> database_;
+  // RocksDB keeps pointers to the slices.
+  std::string lower_;
+  std::string upper_;
+  ::rocksdb::Slice lower_slice_;
+  ::rocksdb::Slice upper_slice_;
+  std::unique_ptr<::rocksdb::Iterator> rows_;
+};
+
+class RocksdbStateStore::Snapshot final : public StateView {
+ public:
+  explicit Snapshot(std::shared_ptr<Database> database)
+      : database_(std::move(database)), snapshot_(database_->db->GetSnapshot()) {
+    ASPEN_ASSERT(snapshot_ != nullptr);
+    options_.snapshot = snapshot_;
+  }
+  ~Snapshot() override { database_->db->ReleaseSnapshot(snapshot_); }
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+
+  Result<std::optional<std::string>> get(std::string_view key) const override {
+    return read(*database_->db, options_, key);
+  }
+  Result<std::vector<std::optional<std::string>>> multi_get(
+      std::span<const std::string> keys) const override {
+    return read_many(*database_->db, options_, keys);
+  }
+  std::unique_ptr<StateIterator> iterator(std::string_view lower,
+                                          std::string_view upper) const override {
+    return std::make_unique<Iterator>(database_, snapshot_, lower, upper);
+  }
+
+ private:
+  std::shared_ptr<Database> database_;
+  const ::rocksdb::Snapshot* snapshot_;
+  ::rocksdb::ReadOptions options_;
+};
+
+RocksdbStateStore::RocksdbStateStore(std::shared_ptr<Database> database)
+    : database_(std::move(database)) {}
+
+RocksdbStateStore::~RocksdbStateStore() = default;
+
+Result<std::unique_ptr<RocksdbStateStore>> RocksdbStateStore::open(const RocksdbOptions& options) {
+  if (options.memory_bytes < limits::state_store_memory_bytes_min) {
+    return fail(Code::invalid_argument, "state store: the memory budget must be at least 32 MiB",
+                options.memory_bytes);
+  }
+  const RocksdbSettings settings = make_settings(options);
+  const auto path = prepare_directory(*settings.options.env, options.directory);
+  if (!path) return tl::unexpected(path.error());
+  ::rocksdb::DB* opened = nullptr;
+  const auto status = ::rocksdb::DB::Open(settings.options, *path, &opened);
+  if (!status.ok()) return tl::unexpected(error_of(status));
+  ASPEN_ASSERT(opened != nullptr);
+  auto database = std::make_shared<Database>();
+  database->cache = settings.cache;
+  database->db.reset(opened);
+  return std::unique_ptr<RocksdbStateStore>(new RocksdbStateStore(std::move(database)));
+}
+
+Result<std::optional<std::string>> RocksdbStateStore::get(std::string_view key) const {
+  return read(*database_->db, {}, key);
+}
+
+Result<std::vector<std::optional<std::string>>> RocksdbStateStore::multi_get(
+    std::span<const std::string> keys) const {
+  return read_many(*database_->db, {}, keys);
+}
+
+std::unique_ptr<StateIterator> RocksdbStateStore::iterator(std::string_view lower,
+                                                           std::string_view upper) const {
+  return std::make_unique<Iterator>(database_, nullptr, lower, upper);
+}
+
+Result<void> RocksdbStateStore::write(const StateBatch& batch) {
+  constexpr std::size_t operation_overhead_bytes = 16;
+  ::rocksdb::WriteBatch writes(batch.size_bytes() + batch.size() * operation_overhead_bytes,
+                               0 /* no limit */, batch_protection_bytes, 0 /* no timestamps */);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const auto operation = batch[i];
+    const auto added = operation.kind == StateBatch::Kind::put
+                           ? writes.Put(slice(operation.key), slice(operation.value))
+                           : writes.Delete(slice(operation.key));
+    if (!added.ok()) return tl::unexpected(error_of(added));
+  }
+  ASPEN_ASSERT(static_cast<std::size_t>(writes.Count()) == batch.size());
+  ::rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  const auto status = database_->db->Write(options, &writes);
+  if (!status.ok()) return tl::unexpected(error_of(status));
+  return {};
+}
+
+std::unique_ptr<StateView> RocksdbStateStore::snapshot() const {
+  return std::make_unique<Snapshot>(database_);
+}
+
+Result<std::optional<std::string>> RocksdbStateStore::get_durable(std::string_view key) const {
+  // Skips the write buffers, as long as there is no write-ahead log that holds them too.
+  ::rocksdb::ReadOptions options;
+  options.read_tier = ::rocksdb::kPersistedTier;
+  return read(*database_->db, options, key);
+}
+
+Result<void> RocksdbStateStore::flush() {
+  ::rocksdb::FlushOptions options;
+  options.wait = false;
+  options.allow_write_stall = true;
+  const auto status = database_->db->Flush(options);
+  if (!status.ok()) return tl::unexpected(error_of(status));
+  return {};
+}
+
+StateSizes RocksdbStateStore::sizes() const {
+  ::rocksdb::DB& db = *database_->db;
+  StateSizes sizes;
+  sizes.on_disk_bytes = property(db, ::rocksdb::DB::Properties::kTotalSstFilesSize);
+  sizes.in_use_bytes = property(db, ::rocksdb::DB::Properties::kEstimateLiveDataSize) +
+                       property(db, ::rocksdb::DB::Properties::kCurSizeAllMemTables);
+  // The cache's usage counts the write buffers.
+  sizes.memory_bytes = database_->cache->GetUsage() +
+                       property(db, ::rocksdb::DB::Properties::kEstimateTableReadersMem);
+  return sizes;
+}
+
+}  // namespace aspen::adapter::rocksdb
