@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <thread>
 
 namespace aspen::adapter {
@@ -78,6 +78,21 @@ TEST(PrometheusTelemetry, TheProcessIsDescribed) {
   }
   const std::size_t at = text.find("\nprocess_resident_memory_bytes ");
   EXPECT_GT(std::strtod(text.c_str() + at + 31, nullptr), 1e6);
+}
+
+TEST(PrometheusTelemetry, PromtoolAcceptsTheText) {
+  if (std::system("command -v promtool >/dev/null") != 0) {
+    GTEST_SKIP() << "promtool is missing (Debian package prometheus)";
+  }
+  PrometheusTelemetry telemetry;
+  telemetry.counter({"aspen_x_total", "A counter.", {{"grpc_code", "OK"}}}).add(1);
+  telemetry.gauge({"aspen_level_bytes", "A gauge.", {}}).set(1.5);
+  telemetry.histogram({"aspen_y_seconds", "A histogram.", {}}, Buckets::disk_seconds).observe(1);
+  FILE* promtool = ::popen("promtool check metrics", "w");
+  ASSERT_NE(promtool, nullptr);
+  const std::string text = telemetry.serialize();
+  EXPECT_EQ(std::fwrite(text.data(), 1, text.size(), promtool), text.size());
+  EXPECT_EQ(::pclose(promtool), 0) << text;
 }
 
 }  // namespace
