@@ -305,6 +305,14 @@ Bytes encode_command(const CommandHeader& header, std::string_view encoded_reque
   return out.finish();
 }
 
+std::optional<Origin> command_origin(const Bytes& bytes) {
+  Reader in(bytes.view());
+  const std::uint8_t format = in.u8();
+  const Origin origin{in.u64(), in.u64()};
+  if (!in.ok() || format != command_format) return std::nullopt;
+  return origin;
+}
+
 Result<Command> decode_command(const Bytes& bytes) {
   Reader in(bytes.view());
   const std::uint8_t format = in.u8();

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,9 @@ inline constexpr std::size_t command_header_bytes = 1 + 8 + 8 + 8;
 [[nodiscard]] std::string encode_request(const Request& request);
 // Possible errors: corrupt (malformed, nested deeper than limits::txn_depth_max).
 [[nodiscard]] Result<Request> decode_request(std::string_view text);
+
+// Whose command this is, without decoding it; nothing if it is no command of a known format.
+[[nodiscard]] std::optional<Origin> command_origin(const Bytes& bytes);
 
 // One allocation. Precondition: encoded_request is what encode_request() gave.
 [[nodiscard]] Bytes encode_command(const CommandHeader& header, std::string_view encoded_request);

@@ -1,0 +1,53 @@
+// The node's configuration: flags, then environment (ASPEN_ELECTION_TIMEOUT), then a file in TOML,
+// then defaults. Everything is checked before the node touches its disk or a port.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "node/base/error.h"
+#include "node/base/time.h"
+
+namespace aspen {
+
+enum class LogFormat : std::uint8_t { text, json };
+
+struct NodeConfig {
+  std::string name;
+  std::string data_dir;
+  std::string listen_client = ":2379";
+  std::string listen_peer = ":2380";
+  std::string listen_http = ":2381";
+  std::string
+      advertise_client;  // only shown to peers and clients; the membership has the last word
+  std::string advertise_peer;
+  std::string peer_secret_file;
+  Duration election_timeout = std::chrono::seconds(1);
+  Duration heartbeat_interval{0};        // 0: a tenth of the election timeout
+  std::uint64_t memory_limit_bytes = 0;  // 0: the cgroup's limit, or half of the machine's memory
+  std::uint64_t segment_bytes = 64 * 1024 * 1024;
+  LogFormat log_format = LogFormat::text;
+  std::string log_level = "info";
+  bool grpc_reflection = false;
+};
+
+// What the command line asks for.
+struct CommandLine {
+  std::optional<NodeConfig> config;  // absent: print `text` and end with `exit_status`
+  std::string text;                  // help, version, or what is wrong and what is accepted
+  int exit_status = 0;
+};
+
+// `environment` holds NAME=value, as environ does.
+[[nodiscard]] CommandLine parse_command_line(const std::vector<std::string>& arguments,
+                                             const std::vector<std::string>& environment);
+
+// 500ms, 1s, 1.5s, 2m, 1h. Possible errors: invalid_argument.
+[[nodiscard]] Result<Duration> parse_duration(std::string_view text);
+// 65536, 64KiB, 64MiB, 2GiB (also K, M, G for the same). Possible errors: invalid_argument.
+[[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
+
+}  // namespace aspen

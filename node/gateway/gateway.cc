@@ -1,0 +1,179 @@
+#include "node/gateway/gateway.h"
+
+#include <utility>
+#include <variant>
+
+#include "node/base/assert.h"
+#include "node/kv/command.h"
+#include "node/kv/validate.h"
+
+namespace aspen::gateway {
+
+namespace {
+
+// etcd's request timeout: 5 s, and time for two elections.
+constexpr Duration request_timeout = std::chrono::seconds(5);
+
+Header to_header(const replica::ReplyHeader& header) {
+  return Header{header.cluster, header.member, header.revision, header.term};
+}
+
+HashResult to_result(const kv::HashKvResponse& response) {
+  return HashResult{response.hash, response.compact_revision, response.hash_revision};
+}
+HashResult to_result(const kv::HashResponse& response) {
+  return HashResult{response.hash, 0, 0};
+}
+
+// Takes the one alternative that a request of its kind is answered with.
+template <class T>
+Done<replica::ReadResult> taking(Done<T> done) {
+  return [done = std::move(done)](Result<Reply<replica::ReadResult>>&& reply) {
+    if (!reply) return done(tl::unexpected<Error>(reply.error()));
+    ASPEN_ASSERT(std::holds_alternative<T>(reply->body));
+    done(Reply<T>{reply->header, std::get<T>(std::move(reply->body))});
+  };
+}
+
+// The same for the two kinds of hash, which the services show alike.
+template <class T>
+Done<T> hashing(Done<HashResult> done) {
+  return [done = std::move(done)](Result<Reply<T>>&& reply) {
+    if (!reply) return done(tl::unexpected<Error>(reply.error()));
+    done(Reply<HashResult>{reply->header, to_result(reply->body)});
+  };
+}
+
+}  // namespace
+
+Deadline Gateway::default_deadline() const {
+  return Deadline{parts_.clock.now() + request_timeout + 2 * options_.election_timeout};
+}
+
+template <class T>
+void Gateway::propose(const kv::Request& request, Deadline deadline, Done<T> done) {
+  if (const Result<void> valid = kv::validate(request); !valid) {
+    return done(tl::unexpected<Error>(valid.error()));
+  }
+  const std::string encoded = kv::encode_request(request);
+  if (const Result<void> valid = kv::validate_size(encoded.size()); !valid) {
+    return done(tl::unexpected<Error>(valid.error()));
+  }
+  const auto* compact = std::get_if<kv::CompactRequest>(&request);
+  replica::Propose propose{Bytes(encoded), deadline.at, compact != nullptr && compact->physical};
+  parts_.raft.ask_from_outside(
+      std::move(propose), [done = std::move(done)](Result<replica::CommandReply>&& reply) {
+        if (!reply) return done(tl::unexpected<Error>(reply.error()));
+        ASPEN_ASSERT(std::holds_alternative<T>(reply->response));
+        done(Reply<T>{to_header(reply->header), std::get<T>(std::move(reply->response))});
+      });
+}
+
+template <class T>
+void Gateway::read(replica::ReadOperation operation, Consistency consistency, Deadline deadline,
+                   Done<T> done) {
+  auto finish = [done = taking<T>(std::move(done))](Result<replica::ReadReply>&& reply) {
+    if (!reply) return done(tl::unexpected<Error>(reply.error()));
+    done(Reply<replica::ReadResult>{to_header(reply->header), std::move(reply->result)});
+  };
+  if (consistency == Consistency::serializable) {
+    parts_.raft.ask_from_outside(replica::LocalRead{std::move(operation)}, std::move(finish));
+  } else {
+    parts_.raft.ask_from_outside(replica::Read{std::move(operation), deadline.at},
+                                 std::move(finish));
+  }
+}
+
+void Gateway::range(kv::RangeRequest request, Deadline deadline, Done<kv::RangeResponse> done) {
+  if (const Result<void> valid = kv::validate(request); !valid) {
+    return done(tl::unexpected<Error>(valid.error()));
+  }
+  const auto consistency =
+      request.serializable ? Consistency::serializable : Consistency::linearizable;
+  read<kv::RangeResponse>(std::move(request), consistency, deadline, std::move(done));
+}
+
+void Gateway::put(kv::PutRequest request, Deadline deadline, Done<kv::PutResponse> done) {
+  propose<kv::PutResponse>(std::move(request), deadline, std::move(done));
+}
+
+void Gateway::delete_range(kv::DeleteRangeRequest request, Deadline deadline,
+                           Done<kv::DeleteRangeResponse> done) {
+  propose<kv::DeleteRangeResponse>(std::move(request), deadline, std::move(done));
+}
+
+void Gateway::txn(kv::TxnRequest request, Deadline deadline, Done<kv::TxnResponse> done) {
+  if (!kv::is_read_only(request)) {
+    return propose<kv::TxnResponse>(std::move(request), deadline, std::move(done));
+  }
+  if (const Result<void> valid = kv::validate(request); !valid) {
+    return done(tl::unexpected<Error>(valid.error()));
+  }
+  const auto consistency =
+      kv::is_serializable(request) ? Consistency::serializable : Consistency::linearizable;
+  read<kv::TxnResponse>(std::move(request), consistency, deadline, std::move(done));
+}
+
+void Gateway::compact(kv::CompactRequest request, Deadline deadline,
+                      Done<kv::CompactResponse> done) {
+  propose<kv::CompactResponse>(request, deadline, std::move(done));
+}
+
+void Gateway::hash_kv(std::int64_t revision, Deadline deadline, Done<HashResult> done) {
+  read<kv::HashKvResponse>(replica::HashKvRead{revision}, Consistency::serializable, deadline,
+                           hashing<kv::HashKvResponse>(std::move(done)));
+}
+
+void Gateway::hash(Deadline deadline, Done<HashResult> done) {
+  read<kv::HashResponse>(replica::HashRead{}, Consistency::serializable, deadline,
+                         hashing<kv::HashResponse>(std::move(done)));
+}
+
+void Gateway::members(Consistency consistency, Deadline deadline, Done<Config> done) {
+  // Cluster-service answers carry no revision.
+  auto without_revision = [done = std::move(done)](Result<Reply<Config>>&& reply) {
+    if (reply) reply->header.revision = 0;
+    done(std::move(reply));
+  };
+  read<Config>(replica::MembersRead{}, consistency, deadline, std::move(without_revision));
+}
+
+void Gateway::view(Deadline, Done<NodeView> done) {
+  parts_.node.ask_from_outside(replica::GetNode{}, [done = std::move(done)](
+                                                       Result<replica::NodeState>&& state) {
+    if (!state) return done(tl::unexpected<Error>(state.error()));
+    NodeView view;
+    view.phase = static_cast<Phase>(state->phase);
+    view.cluster = state->identity.cluster;
+    view.self = state->identity.self;
+    view.name = state->identity.name;
+    view.config = std::move(state->replica.config);
+    view.raft = std::move(state->replica.raft);
+    view.applied = state->replica.applied;
+    view.db_bytes = state->replica.sizes.on_disk_bytes;
+    view.db_in_use_bytes = state->replica.sizes.in_use_bytes;
+    view.errors = std::move(state->errors);
+    const Header header{view.cluster, view.self.id, state->replica.revision, view.raft.soft.term};
+    done(Reply<NodeView>{header, std::move(view)});
+  });
+}
+
+void Gateway::init(InitRequest request, Deadline deadline, Done<InitResult> done) {
+  replica::InitCluster init{request.cluster, {}, deadline.at};
+  for (InitMember& member : request.members) {
+    init.members.push_back({std::move(member.name), std::move(member.peer_address),
+                            std::move(member.client_addresses)});
+  }
+  parts_.node.ask_from_outside(
+      std::move(init), [done = std::move(done)](Result<replica::Identity>&& identity) {
+        if (!identity) return done(tl::unexpected<Error>(identity.error()));
+        const Header header{identity->cluster, identity->self.id, 0, Term()};
+        done(Reply<InitResult>{header, {identity->cluster, std::move(identity->bootstrap)}});
+      });
+}
+
+Health Gateway::health() const {
+  return parts_.health.current(parts_.clock.now());
+}
+
+}  // namespace aspen::gateway

@@ -1,0 +1,49 @@
+// What the file `identity` of a data directory holds: to which cluster it belongs, as which member,
+// and the incarnation it was born with. A directory is born with an incarnation and no cluster;
+// Init gives it a place once and for ever (rule P14: without its incarnation file it never answers
+// as the old node).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "node/base/error.h"
+#include "node/base/ids.h"
+#include "node/base/membership.h"
+
+namespace aspen::replica {
+
+struct Identity {
+  ClusterId cluster;  // 0 before Init
+  PeerId self;        // node id 0 before Init; the incarnation is never empty
+  std::string name;
+  // The members that Init listed: the first entry of every member's log. Empty before Init. Later
+  // memberships stand in the log alone.
+  Config bootstrap;
+  friend bool operator==(const Identity&, const Identity&) = default;
+
+  [[nodiscard]] bool initialised() const noexcept { return cluster.value != 0; }
+};
+
+// Format, identity, checksum.
+[[nodiscard]] std::string encode(const Identity& identity);
+// Possible errors: corrupt (malformed, checksum), unsupported (newer format; detail: the format).
+[[nodiscard]] Result<Identity> decode_identity(std::string_view bytes);
+
+// Where the identity is kept. Owner: the assembly. Thread: the node's actor, and before it starts
+// the assembly. Both calls may block on the disk for a moment.
+class IdentityStore {
+ public:
+  virtual ~IdentityStore() = default;
+  // Possible errors: not_found (a new directory), corrupt, unsupported, io_error.
+  [[nodiscard]] virtual Result<Identity> load() = 0;
+  // Durable when it returns; the former content stays if it fails. Possible errors: no_space,
+  // io_error.
+  [[nodiscard]] virtual Result<void> save(const Identity& identity) = 0;
+  // What an Init of this node intends to assign, so that the same Init after a crash goes on with
+  // the same ids. Errors as above.
+  [[nodiscard]] virtual Result<Identity> load_plan() = 0;
+  [[nodiscard]] virtual Result<void> save_plan(const Identity& plan) = 0;
+};
+
+}  // namespace aspen::replica

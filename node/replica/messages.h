@@ -1,0 +1,210 @@
+// What the actors of a replica tell each other, and what the gateway asks of them.
+//
+//   gateway --Propose, Read--> RaftActor --WriteLog--> LogWriter --LogDone--> RaftActor
+//                              RaftActor --ApplyCommitted, ExecuteReads--> Applier --AppliedUpTo-->
+//                              RaftActor --ReadLog--> LogReader --LogRead--> RaftActor
+//                              Applier --ScanRead--> Reader
+//
+// Answers to the gateway leave from where they arise: the Applier, the Reader, or the RaftActor for
+// refusals.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "node/actor/actor.h"
+#include "node/base/entry.h"
+#include "node/base/ids.h"
+#include "node/base/time.h"
+#include "node/kv/request.h"
+#include "node/kv/snapshot.h"
+#include "node/port/state_store.h"
+#include "node/raft/core.h"
+#include "node/wire/forward_codec.h"
+
+namespace aspen::replica {
+
+// ---- asked by the gateway
+
+struct ReplyHeader {
+  ClusterId cluster;
+  NodeId member;
+  kv::Revision revision = 0;  // of the store
+  Term term;
+};
+
+struct CommandReply {
+  ReplyHeader header;
+  kv::Response response;
+};
+
+// A write: `request` is an encoded kv::Request. Answered with a definite result, a certain refusal,
+// or timed_out if it is not known at the deadline whether it will take effect.
+struct Propose {
+  using Reply = CommandReply;
+  static constexpr actor::Priority priority = actor::Priority::low;
+  Bytes request;
+  Instant deadline;
+  bool physical = false;  // of a compaction: answer when the space is given back
+};
+
+struct HashKvRead {
+  kv::Revision revision = 0;
+};
+struct HashRead {};
+// The membership in force; answered by the index it is read at alone.
+struct MembersRead {};
+
+using ReadOperation =
+    std::variant<kv::RangeRequest, kv::TxnRequest, HashKvRead, HashRead, MembersRead>;
+using ReadResult =
+    std::variant<kv::RangeResponse, kv::TxnResponse, kv::HashKvResponse, kv::HashResponse, Config>;
+
+struct ReadReply {
+  ReplyHeader header;
+  ReadResult result;
+};
+
+// A linearizable read.
+struct Read {
+  using Reply = ReadReply;
+  static constexpr actor::Priority priority = actor::Priority::normal;
+  ReadOperation operation;
+  Instant deadline;
+};
+// A read of what this node has applied.
+struct LocalRead {
+  using Reply = ReadReply;
+  static constexpr actor::Priority priority = actor::Priority::normal;
+  ReadOperation operation;
+};
+
+// What the replica says of itself; zero before Init.
+struct ReplicaView {
+  bool running = false;
+  raft::Metrics raft;
+  Config config;  // in force
+  Index applied;
+  kv::Revision revision = 0;
+  StateSizes sizes;
+  bool disk_full = false;
+};
+struct GetView {
+  using Reply = ReplicaView;
+  static constexpr actor::Priority priority = actor::Priority::high;
+};
+
+// ---- to the RaftActor
+
+struct PeerMessage {
+  static constexpr actor::Priority priority = actor::Priority::high;
+  PeerId from;
+  raft::Message message;
+};
+struct PeerLinkChanged {
+  static constexpr actor::Priority priority = actor::Priority::high;
+  PeerId peer;
+  bool up = false;
+};
+// A proposal that another node accepted, and the refusal of one that was sent to it.
+struct ForwardReceived {
+  static constexpr actor::Priority priority = actor::Priority::low;
+  PeerId from;
+  wire::Forward forward;
+};
+struct ForwardRefused {
+  static constexpr actor::Priority priority = actor::Priority::high;
+  wire::ForwardReply reply;
+};
+// The data directory has got its place in a cluster. `campaign`: this node executed Init.
+struct Initialised {
+  static constexpr actor::Priority priority = actor::Priority::high;
+  bool campaign = false;
+};
+
+struct LogDone {
+  static constexpr actor::Priority priority = actor::Priority::urgent;
+  raft::IoId io;
+};
+// The log has no room for what waits to be written, or has room again.
+struct LogStalled {
+  static constexpr actor::Priority priority = actor::Priority::urgent;
+  bool stalled = false;
+};
+struct AppliedUpTo {
+  static constexpr actor::Priority priority = actor::Priority::urgent;
+  Index applied;
+  Index durable;
+  kv::Revision revision = 0;
+  std::optional<StateSizes> sizes;  // when they were measured anew
+};
+
+struct RaftTick {
+  static constexpr actor::Priority priority = actor::Priority::high;
+};
+
+// ---- to the LogWriter
+
+struct WriteLog {
+  raft::LogIo io;
+};
+struct PurgeLog {
+  Index through;
+};
+struct RetryWrite {};
+
+// ---- to the Applier
+
+using CommandResponder = actor::Responder<CommandReply>;
+using ReadResponder = actor::Responder<ReadReply>;
+
+// Somebody waits for the result of the entry at `index`.
+struct Waiting {
+  Index index;
+  CommandResponder responder;
+  bool physical = false;
+};
+struct ApplyCommitted {
+  raft::CommitRange range;
+  std::vector<Waiting> waiting;  // ascending
+  Term term;                     // the replica's, for headers
+};
+struct PendingRead {
+  ReadOperation operation;
+  ReadResponder responder;
+};
+// Reads to be served when `index` is applied; 0: at once.
+struct ExecuteReads {
+  Index index;
+  std::vector<PendingRead> reads;
+  Term term;
+  std::shared_ptr<const Config> config;
+};
+struct ApplierTick {};
+struct CleanStep {
+  static constexpr actor::Priority priority = actor::Priority::low;
+};
+
+// ---- to the Reader: what may take long, on a state of its own
+
+struct ScanRead {
+  std::unique_ptr<kv::Snapshot> snapshot;
+  PendingRead read;
+  ReplyHeader header;
+};
+// Entries for a follower that lags behind what the core keeps in memory.
+struct ReadLog {
+  PeerId to;
+  raft::AppendSpec spec;
+};
+struct LogRead {
+  static constexpr actor::Priority priority = actor::Priority::high;
+  PeerId to;
+  raft::AppendSpec spec;
+  std::vector<Entry> entries;
+};
+
+}  // namespace aspen::replica

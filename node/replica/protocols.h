@@ -1,0 +1,15 @@
+// The protocols of a replica's actors.
+#pragma once
+
+#include "node/replica/messages.h"
+
+namespace aspen::replica {
+
+using RaftProtocol = actor::Protocol<Propose, Read, LocalRead, GetView, PeerMessage,
+                                     PeerLinkChanged, ForwardReceived, ForwardRefused, Initialised,
+                                     LogDone, LogStalled, AppliedUpTo, LogRead, RaftTick>;
+using LogWriterProtocol = actor::Protocol<WriteLog, PurgeLog, RetryWrite>;
+using ApplierProtocol = actor::Protocol<ApplyCommitted, ExecuteReads, ApplierTick, CleanStep>;
+using ReaderProtocol = actor::Protocol<ScanRead, ReadLog>;
+
+}  // namespace aspen::replica

@@ -1,0 +1,246 @@
+#include "node/replica/raft_actor.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "node/base/assert.h"
+#include "node/base/limits.h"
+#include "node/replica/gauges.h"
+#include "node/wire/raft_codec.h"
+
+namespace aspen::replica {
+
+namespace {
+constexpr std::uint64_t ticks_per_publication = 10;
+// A replica that is further behind its own commit index than this is not ready.
+constexpr std::uint64_t ready_lag_entries_max = 5'000;
+}  // namespace
+
+void RaftActor::on(PeerMessage&& message, Context&) noexcept {
+  if (!core_.has_value()) return;
+  // A full disk takes no entries but those of an election, so that there is room for votes. The
+  // leader sees a peer that loses appends.
+  if (disk_full_) {
+    const auto* append = std::get_if<raft::Append>(&message.message);
+    if (append != nullptr && append->entries.size() > 1) return;
+    const bool small =
+        append == nullptr || append->entries.empty() || append->entries[0].kind == EntryKind::blank;
+    if (!small) return;
+  }
+  core_->step(raft::Received{message.from, std::move(message.message)});
+}
+
+void RaftActor::on(PeerLinkChanged&& message, Context&) noexcept {
+  if (core_.has_value()) core_->step(raft::PeerLink{message.peer, message.up});
+}
+
+void RaftActor::on(LogDone&& message, Context&) noexcept {
+  ASPEN_ASSERT(core_.has_value());
+  core_->step(raft::LogDurable{message.io});
+  while (!parked_.empty() && parked_.front().after <= message.io) {
+    outgoing_.push_back(std::move(parked_.front().cast));
+    parked_.pop_front();
+  }
+}
+
+// Entries wait that find no room, and votes would wait behind them. Nothing of them was
+// acknowledged, so the replica starts again without them, as after a crash.
+void RaftActor::on(LogStalled&& message, Context& context) noexcept {
+  if (!message.stalled) return;
+  context.fail(Error{Code::no_space, "the log has no room for entries that were accepted"});
+}
+
+void RaftActor::on(AppliedUpTo&& message, Context&) noexcept {
+  ASPEN_ASSERT(core_.has_value());
+  ASPEN_ASSERT(applied_ <= message.applied);
+  gauges_->proposals_applied.add(static_cast<double>(distance(applied_, message.applied)));
+  applied_ = message.applied;
+  revision_ = message.revision;
+  if (message.sizes) sizes_ = *message.sizes;
+  while (!handed_over_.empty() && handed_over_.front().through <= applied_) {
+    ASPEN_ASSERT(handed_over_bytes_ >= handed_over_.front().bytes);
+    handed_over_bytes_ -= handed_over_.front().bytes;
+    handed_over_.pop_front();
+  }
+  core_->step(raft::Applied{message.applied, message.durable});
+}
+
+void RaftActor::on(LogRead&& message, Context&) noexcept {
+  ASPEN_ASSERT(core_.has_value());
+  const raft::AppendSpec& spec = message.spec;
+  // The log may have been truncated or the leadership lost since (rule 2.2.6).
+  const bool leads = core_->soft().role == raft::RoleState::leader;
+  if (!leads || core_->soft().term != spec.term) return;
+  if (core_->term_at(spec.hi) != spec.term_hi) return;
+  ASPEN_ASSERT(!message.entries.empty());
+  if (message.entries.back().id.term != spec.term_hi) return;
+  const raft::Append append{spec.term, spec.prev, std::move(message.entries), spec.commit,
+                            spec.epoch};
+  outgoing_.push_back({message.to.id, wire::cast_raft, wire::encode(raft::Message(append))});
+}
+
+void RaftActor::on(RaftTick&&, Context&) noexcept {
+  ++ticks_;
+  if (core_.has_value()) core_->step(raft::Tick{});
+  if (ticks_ % ticks_per_publication == 0) every_tenth_tick();
+}
+
+void RaftActor::on(GetView&&, actor::Responder<ReplicaView>&& responder, Context&) noexcept {
+  ReplicaView view;
+  if (core_.has_value()) {
+    view = ReplicaView{true,      core_->metrics(), core_->config(), applied_,
+                       revision_, sizes_,           disk_full_};
+  }
+  responder.reply(std::move(view));
+}
+
+void RaftActor::batch_end(Context&) noexcept {
+  if (!core_.has_value()) return;
+  // What a flush completes may be routed anew, which steps the core again: once, since a request
+  // that is refused twice waits.
+  for (int round = 0; round < 2; ++round) {
+    routed_ = false;
+    dispatch(core_->flush());
+    flush_outgoing();
+    if (!routed_) return;
+  }
+}
+
+void RaftActor::dispatch(raft::Effects&& effects) noexcept {
+  for (raft::Send& each : effects.sends) send(std::move(each));
+  flush_outgoing();
+  if (effects.io) writes_.push_back(WriteLog{std::move(*effects.io)});
+  while (!writes_.empty() && log_writer_.tell(std::move(writes_.front()))) writes_.pop_front();
+  if (effects.config) on_config(*effects.config);
+  if (effects.soft) on_soft(*effects.soft);
+  for (const raft::Completion& completion : effects.completions) complete(completion);
+  if (effects.commit.after < effects.commit.through) hand_over(std::move(effects.commit));
+  while (!applies_.empty() && applier_.tell(std::move(applies_.front()))) applies_.pop_front();
+  grant(effects.reads);
+  if (effects.soft && effects.soft->leader.value != 0) route_waiting();
+  if (effects.purge) {
+    // A permission that is lost is given again with the next.
+    ASPEN_MAYBE(log_writer_.tell(PurgeLog{*effects.purge}).has_value());
+  }
+}
+
+void RaftActor::send(raft::Send&& each) noexcept {
+  if (const auto* spec = std::get_if<raft::AppendSpec>(&each.what)) {
+    ASPEN_ASSERT(each.after == raft::IoId());
+    ASPEN_MAYBE(reader_.tell(ReadLog{each.to, *spec}).has_value());
+    return;
+  }
+  OutgoingCast cast{each.to.id, wire::cast_raft, wire::encode(std::get<raft::Message>(each.what))};
+  if (each.after == raft::IoId()) {
+    outgoing_.push_back(std::move(cast));
+    return;
+  }
+  ASPEN_ASSERT(parked_.empty() || parked_.back().after <= each.after);
+  parked_.push_back({each.after, std::move(cast)});
+}
+
+void RaftActor::flush_outgoing() noexcept {
+  if (outgoing_.empty()) return;
+  ports_.peers.cast(std::move(outgoing_));
+  outgoing_.clear();
+}
+
+void RaftActor::hand_over(raft::CommitRange&& range) noexcept {
+  ASPEN_ASSERT(range.after == handed_over_through_);
+  handed_over_through_ = range.through;
+  gauges_->proposals_committed.add(static_cast<double>(distance(range.after, range.through)));
+  ApplyCommitted apply;
+  apply.term = core_->soft().term;
+  std::uint64_t bytes = 0;
+  for (const Entry& entry : range.entries) {
+    bytes += entry.size_bytes();
+    bool physical = false;
+    CommandResponder responder = take_if_mine(entry, physical);
+    if (responder) apply.waiting.push_back({entry.id.index, std::move(responder), physical});
+  }
+  const std::optional<Term> term = core_->term_at(range.through);
+  ASPEN_ASSERT(term.has_value());
+  apply.range = std::move(range);
+  if (handed_over_bytes_ + bytes > limits::apply_backlog_bytes_max) {
+    apply.range.entries.clear();  // the applier reads them from the log in its own time
+  } else {
+    handed_over_.push_back({apply.range.through, bytes});
+    handed_over_bytes_ += bytes;
+  }
+  applies_.push_back(std::move(apply));
+  if (applied_term_ < *term) {
+    applied_term_ = *term;
+    route_overtaken(*term);
+  }
+}
+
+void RaftActor::on_soft(const raft::SoftState& soft) noexcept {
+  if (soft.leader != soft_.leader && soft.leader.value != 0) gauges_->leader_changes.add(1);
+  if (soft.role != soft_.role && soft.role == raft::RoleState::leader) {
+    ports_.log.info("raft", "this node leads", {{"term", soft.term}});
+  } else if (soft.leader != soft_.leader && soft.leader.value == 0) {
+    ports_.log.warn("raft", "no leader is known", {{"term", soft.term}});
+  } else if (soft.leader != soft_.leader) {
+    ports_.log.info("raft", "leader known", {{"leader", soft.leader}, {"term", soft.term}});
+  }
+  soft_ = soft;
+}
+
+void RaftActor::on_config(const Config& config) noexcept {
+  config_ = std::make_shared<const Config>(config);
+  ports_.peers.set_members(identity_.cluster, identity_.self, config);
+}
+
+void RaftActor::measure_disk() noexcept {
+  const bool full = ports_.free_bytes() < options_.reserve_bytes;
+  if (full == disk_full_) return;
+  disk_full_ = full;
+  if (full) {
+    ports_.log.error("raft", "the disk is full: writes are refused until there is room");
+  } else {
+    ports_.log.info("raft", "there is room on the disk again: writes are accepted");
+  }
+}
+
+void RaftActor::every_tenth_tick() noexcept {
+  if (core_.has_value()) {
+    measure_disk();
+    expire_requests();
+    publish_metrics();
+  }
+  publish_health();
+}
+
+void RaftActor::publish_health() noexcept {
+  Health health;
+  if (!core_.has_value()) {
+    health.reason = "uninitialised: no cluster yet, run aspenctl cluster init";
+  } else if (soft_.leader.value == 0) {
+    health.reason = "no leader is known";
+  } else if (distance(applied_, std::max(applied_, core_->metrics().commit)) >
+             ready_lag_entries_max) {
+    health.reason = "the state has not caught up with the log yet";
+  } else {
+    health.ready = true;
+  }
+  ports_.health.publish(std::move(health), ports_.clock.now());
+}
+
+void RaftActor::publish_metrics() noexcept {
+  const raft::Metrics metrics = core_->metrics();
+  const auto value = [](std::uint64_t v) { return static_cast<double>(v); };
+  const Member* self = core_->config().find(identity_.self.id);
+  gauges_->has_leader.set(soft_.leader.value != 0 ? 1 : 0);
+  gauges_->is_leader.set(soft_.role == raft::RoleState::leader ? 1 : 0);
+  gauges_->is_learner.set(self != nullptr && self->role == Role::learner ? 1 : 0);
+  gauges_->term.set(value(soft_.term.value));
+  gauges_->commit_index.set(value(metrics.commit.value));
+  gauges_->applied_index.set(value(applied_.value));
+  gauges_->stable_index.set(value(metrics.stable.value));
+  gauges_->proposals_pending.set(value(proposals_.size()));
+  gauges_->db_size.set(value(sizes_.on_disk_bytes));
+  gauges_->db_in_use.set(value(sizes_.in_use_bytes));
+  gauges_->disk_full.set(disk_full_ ? 1 : 0);
+}
+
+}  // namespace aspen::replica

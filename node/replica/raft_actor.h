@@ -1,0 +1,192 @@
+// Drives the consensus core of this node's replica. A turn drains its mailbox by priority (disk
+// completions, Raft traffic, reads, proposals), steps the core for each message, and flushes it
+// once: one log append, one message stream per peer, one commit range. It never waits: what waits
+// is a slot in a bounded table with a deadline.
+//
+// A proposal is bound to the term it was proposed or forwarded in. Entries of a term precede those
+// of later terms in the log, so once an entry of a later term is handed over to the applier, a
+// proposal that was not handed over before certainly never takes effect: it is proposed again, and
+// its client notices latency only. What is not known at the deadline is reported as unknown.
+//
+// Owner: the replica's supervisor. A restart rebuilds everything from disk, under the same ref.
+// Bounds: requests_pending_max proposals and as many reads; replica_mailbox_max messages.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node/actor/actor.h"
+#include "node/base/prng.h"
+#include "node/port/clock.h"
+#include "node/port/entropy.h"
+#include "node/port/fatal.h"
+#include "node/port/health.h"
+#include "node/port/log.h"
+#include "node/port/log_store.h"
+#include "node/port/state_store.h"
+#include "node/port/telemetry.h"
+#include "node/replica/identity.h"
+#include "node/replica/peers.h"
+#include "node/replica/protocols.h"
+#include "node/replica/sequence_table.h"
+
+namespace aspen::replica {
+
+// What a replica is built on. All outlive it.
+struct ReplicaPorts {
+  const Clock& clock;
+  Entropy& entropy;
+  IdentityStore& identity;
+  // Opens the log of an initialised identity. Called at each start of the RaftActor.
+  std::function<Result<std::shared_ptr<LogStore>>(const Identity&)> open_log;
+  StateStore& state;
+  // What may still be written to the disk of the data directory. Called now and then.
+  std::function<std::uint64_t()> free_bytes;
+  Peers& peers;
+  HealthBoard& health;
+  Telemetry& telemetry;
+  LogSink& log;
+  Fatal& fatal;
+};
+
+struct ReplicaOptions {
+  Duration election_timeout = std::chrono::seconds(1);
+  Duration heartbeat_interval = std::chrono::milliseconds(100);
+  // Home workers of the actors that may block.
+  std::size_t log_worker = 1;
+  std::size_t state_worker = 2;
+  std::size_t read_worker = 3;
+  // Below so much free space proposals and appends are refused, so that votes and the state store
+  // have room. More than what the log itself leaves free.
+  std::uint64_t reserve_bytes = 0;
+};
+
+class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
+ public:
+  using Context = actor::Context<RaftActor>;
+
+  RaftActor(const ReplicaPorts& ports, const ReplicaOptions& options);
+  ~RaftActor();
+
+  Result<void> pre_start(Context& context) noexcept;
+  void post_stop(Context& context) noexcept;
+  void batch_end(Context& context) noexcept;
+
+  void on(Propose&& message, CommandResponder&& responder, Context& context) noexcept;
+  void on(Read&& message, ReadResponder&& responder, Context& context) noexcept;
+  void on(LocalRead&& message, ReadResponder&& responder, Context& context) noexcept;
+  void on(GetView&& message, actor::Responder<ReplicaView>&& responder, Context& context) noexcept;
+  void on(PeerMessage&& message, Context& context) noexcept;
+  void on(PeerLinkChanged&& message, Context& context) noexcept;
+  void on(ForwardReceived&& message, Context& context) noexcept;
+  void on(ForwardRefused&& message, Context& context) noexcept;
+  void on(Initialised&& message, Context& context) noexcept;
+  void on(LogDone&& message, Context& context) noexcept;
+  void on(LogStalled&& message, Context& context) noexcept;
+  void on(AppliedUpTo&& message, Context& context) noexcept;
+  void on(LogRead&& message, Context& context) noexcept;
+  void on(RaftTick&& message, Context& context) noexcept;
+
+ private:
+  struct Proposal {
+    Bytes request;
+    Instant deadline;
+    CommandResponder responder;
+    bool physical = false;
+    Term attempted;  // in which it was proposed or forwarded; 0: it waits for a leader
+  };
+  struct PendingLinearizableRead {
+    ReadOperation operation;
+    Instant deadline;
+    ReadResponder responder;
+    bool waits_for_leader = false;
+  };
+  // Another node's proposal while the core has it.
+  struct Foreign {
+    NodeId from;
+    wire::ForwardReply refusal;  // complete but for its code
+  };
+  struct Parked {
+    raft::IoId after;
+    OutgoingCast cast;
+  };
+  struct HandedOver {
+    Index through;
+    std::uint64_t bytes = 0;
+  };
+  struct Gauges;
+
+  // ---- raft_actor_boot.cc
+  [[nodiscard]] Result<void> boot(Context& context) noexcept;
+  [[nodiscard]] Result<std::shared_ptr<LogStore>> open_log() noexcept;
+  [[nodiscard]] Result<raft::BootState> recover() noexcept;
+  void spawn_children(Context& context) noexcept;
+
+  // ---- raft_actor.cc
+  void dispatch(raft::Effects&& effects) noexcept;
+  void send(raft::Send&& send) noexcept;
+  void hand_over(raft::CommitRange&& range) noexcept;
+  void on_soft(const raft::SoftState& soft) noexcept;
+  void on_config(const Config& config) noexcept;
+  void flush_outgoing() noexcept;
+  void every_tenth_tick() noexcept;
+  void publish_health() noexcept;
+  void publish_metrics() noexcept;
+  void measure_disk() noexcept;
+
+  // ---- raft_actor_requests.cc
+  [[nodiscard]] std::optional<Error> refusal(Instant deadline) const noexcept;
+  void route(std::uint64_t sequence) noexcept;
+  void route_read(std::uint64_t number) noexcept;
+  void route_waiting() noexcept;
+  void route_overtaken(Term applied_term) noexcept;
+  void complete(const raft::Completion& completion) noexcept;
+  void complete_own(std::uint64_t sequence, const raft::Completion& completion) noexcept;
+  void complete_foreign(std::uint64_t number, const raft::Completion& completion) noexcept;
+  void grant(const std::vector<raft::ReadGrant>& grants) noexcept;
+  void refuse_forward(NodeId to, wire::ForwardReply reply, Code code) noexcept;
+  void expire_requests() noexcept;
+  [[nodiscard]] CommandResponder take_if_mine(const Entry& entry, bool& physical) noexcept;
+
+  const ReplicaPorts ports_;
+  const ReplicaOptions options_;
+  std::unique_ptr<Gauges> gauges_;
+
+  Identity identity_;
+  std::shared_ptr<LogStore> log_;
+  std::optional<raft::Core> core_;  // absent before Init
+  actor::Ref<LogWriterProtocol> log_writer_;
+  actor::Ref<ApplierProtocol> applier_;
+  actor::Ref<ReaderProtocol> reader_;
+  actor::TimerHandle tick_;
+  std::uint64_t ticks_ = 0;
+
+  std::uint64_t boot_ = 0;  // names this start as the origin of its proposals
+  SequenceTable<Proposal> proposals_;
+  SequenceTable<PendingLinearizableRead> reads_;
+  SequenceTable<Foreign> foreign_;
+  Term applied_term_;    // of the last entry handed over
+  bool routed_ = false;  // the core was stepped for a request since the last flush
+
+  std::vector<OutgoingCast> outgoing_;  // of this turn
+  std::deque<Parked> parked_;           // ascending
+  std::deque<WriteLog> writes_;         // not accepted by the log writer's mailbox yet
+  std::deque<ApplyCommitted> applies_;  // not accepted by the applier's mailbox yet
+  std::vector<PendingRead> local_reads_;
+  std::deque<HandedOver> handed_over_;  // whose payloads the applier still holds
+  std::uint64_t handed_over_bytes_ = 0;
+
+  std::shared_ptr<const Config> config_;
+  raft::SoftState soft_;
+  Index handed_over_through_;
+  Index applied_;
+  kv::Revision revision_ = 0;
+  StateSizes sizes_;
+  bool disk_full_ = false;
+};
+
+}  // namespace aspen::replica

@@ -1,0 +1,35 @@
+// Executes what may take long, off the way of everything else: ranges, hashes and transactions on a
+// snapshot of the state, and entries of the log for a follower that lags.
+//
+// Owner: the RaftActor, on a worker of its own. Bound: replica_mailbox_max messages.
+#pragma once
+
+#include <memory>
+
+#include "node/actor/actor.h"
+#include "node/port/log_store.h"
+#include "node/replica/protocols.h"
+
+namespace aspen::replica {
+
+class Reader final : public actor::Actor<Reader, ReaderProtocol> {
+ public:
+  using Context = actor::Context<Reader>;
+  struct Parts {
+    std::shared_ptr<LogStore> log;
+    actor::Ref<RaftProtocol> raft;
+  };
+  explicit Reader(Parts parts) : parts_(std::move(parts)) {}
+
+  void on(ScanRead&& message, Context& context) noexcept;
+  void on(ReadLog&& message, Context& context) noexcept;
+
+ private:
+  Parts parts_;
+};
+
+// Executes one operation on a snapshot. Possible errors: as kv::Snapshot.
+[[nodiscard]] Result<ReadResult> execute(const ReadOperation& operation,
+                                         const kv::Snapshot& snapshot);
+
+}  // namespace aspen::replica

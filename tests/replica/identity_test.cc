@@ -1,0 +1,40 @@
+#include "node/replica/identity.h"
+
+#include <gtest/gtest.h>
+
+namespace aspen::replica {
+namespace {
+
+Identity placed() {
+  Identity identity{ClusterId(7), {NodeId(8), {9, 10}}, "n1", {}};
+  identity.bootstrap.members.push_back({identity.self, Role::voter, "n1", "a:2380", {"a:2379"}});
+  return identity;
+}
+
+TEST(Identity, RoundTripsBeforeAndAfterInit) {
+  const Identity born{ClusterId(), {NodeId(), {1, 2}}, "n1", {}};
+  EXPECT_EQ(decode_identity(encode(born)).value(), born);
+  EXPECT_EQ(decode_identity(encode(placed())).value(), placed());
+}
+
+TEST(Identity, EveryFlippedBitAndEveryCutIsRefused) {
+  const std::string whole = encode(placed());
+  for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
+    std::string bytes = whole;
+    bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ static_cast<char>(1U << (bit % 8)));
+    ASSERT_FALSE(decode_identity(bytes).has_value()) << bit;
+  }
+  for (std::size_t cut = 0; cut < whole.size(); ++cut) {
+    ASSERT_FALSE(decode_identity(std::string_view(whole).substr(0, cut)).has_value()) << cut;
+  }
+}
+
+TEST(Identity, ANewerFormatIsNamed) {
+  std::string bytes = encode(placed());
+  bytes[8] = 2;
+  EXPECT_EQ(decode_identity(bytes).error().code, Code::unsupported);
+  EXPECT_EQ(decode_identity(bytes).error().detail, 2U);
+}
+
+}  // namespace
+}  // namespace aspen::replica
