@@ -40,8 +40,9 @@ class AskTable {
   [[nodiscard]] Key put(Node& continuation, Instant deadline);
   // Null if the slot was given up meanwhile.
   [[nodiscard]] Node* take(Key key) noexcept;
-  // A continuation whose deadline is not after `now`, in the order of the slots; null if none.
-  [[nodiscard]] Node* take_expired(Instant now) noexcept;
+  // A continuation whose deadline is not after `now`, searched from the slot `cursor` on, which is
+  // moved behind it; null if none.
+  [[nodiscard]] Node* take_expired(Instant now, std::size_t& cursor) noexcept;
   [[nodiscard]] Instant next_deadline() const noexcept;
   // Destroys all continuations; answers still to come are late.
   void clear() noexcept;
@@ -53,7 +54,7 @@ class AskTable {
     Instant deadline;
     std::uint32_t generation = 0;
   };
-  [[nodiscard]] Node* release(std::uint32_t slot) noexcept;
+  [[nodiscard]] Node* release(std::size_t slot) noexcept;
 
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;

@@ -45,7 +45,8 @@ struct ActorClass {
   using Handler = void (*)(Cell&, Node&) noexcept;
   std::string_view name;
   const Handler* handlers;  // by index in the protocol; they destroy the payload
-  const void* protocol;     // its tag
+  std::size_t handler_count;
+  const void* protocol;  // its tag
   Result<void> (*pre_start)(Cell&) noexcept;
   void (*post_start)(Cell&) noexcept;
   void (*post_stop)(Cell&) noexcept;
@@ -107,7 +108,7 @@ struct AsksDue {
 
 class Cell final : public Endpoint {
  public:
-  Cell(System& system, Worker& home_worker) noexcept;
+  Cell(System& system, Worker& home_worker, std::size_t number) noexcept;
   ~Cell();
 
   // -- the worker's
@@ -120,8 +121,14 @@ class Cell final : public Endpoint {
 
   // -- the System's, before the address is known to anybody
   [[nodiscard]] Address open_for(const ChildOptions& options) noexcept;
-  // Destroys instance and messages without hooks, as a crash does.
+  // Takes that back. Precondition: nobody has sent anything.
+  void close_unused() noexcept { set_address(generation(), false); }
+  // Among the System's cells.
+  [[nodiscard]] std::size_t number() const noexcept { return number_; }
+  // Destroys the instance without hooks, as a crash does.
   void crash() noexcept;
+  // Destroys what is in the mailbox; the number of nodes.
+  std::size_t drop_all() noexcept;
 
   // -- the Context's
   [[nodiscard]] Address address() noexcept { return {this, generation()}; }
@@ -142,7 +149,7 @@ class Cell final : public Endpoint {
   [[nodiscard]] Result<TimerId> arm(Instant at, Duration period,
                                     std::unique_ptr<TimerSource> source);
   [[nodiscard]] TimerQueue& timers() noexcept;
-  void timer_released() noexcept;
+  void timer_released() noexcept;  // the TimerQueue's
 
   // -- what other cells and timers tell
   void on(control::Start&& start) noexcept;
@@ -180,14 +187,16 @@ class Cell final : public Endpoint {
     TimerId asks_timer = {};
     Instant asks_timer_at = Instant::never();
     std::optional<Prng> prng;
+    std::uint64_t backoffs = 0;
   };
 
   [[nodiscard]] Cold& cold();
-  [[nodiscard]] std::size_t run(Node& node) noexcept;
-  void end_batch(std::size_t handled) noexcept;
-  [[nodiscard]] Order last_order() const noexcept {
-    return phase_ == Phase::running ? Order::low : Order::supervision;
-  }
+  [[nodiscard]] Node* next_node(std::size_t taken) noexcept;
+  void run(Node& node) noexcept;
+  void end_batch() noexcept;
+  [[nodiscard]] Order last_order() const noexcept;
+  template <class C>
+  [[nodiscard]] TimerId arm_control(Instant at, C what);
   [[nodiscard]] bool end_wanted() const noexcept { return stop_requested_ || failure_.has_value(); }
 
   void begin_end() noexcept;
@@ -196,8 +205,10 @@ class Cell final : public Endpoint {
   void finish_end() noexcept;
   void destroy_instance() noexcept;
   void retire() noexcept;
-  void child_failed(Child& child, const control::Ended& ended) noexcept;
-  void forget_child(const Address& child, const std::optional<Error>& error) noexcept;
+  void restart_child(Child& child, const std::optional<Error>& error) noexcept;
+  // Retires it, or kills it if it has not ended.
+  enum class Parting : std::uint8_t { retire, kill };
+  void part_with(const Address& child, Parting parting, std::optional<Error> error) noexcept;
   [[nodiscard]] Child* find_child(const Address& address) noexcept;
   void arm_asks() noexcept;
 
@@ -207,15 +218,17 @@ class Cell final : public Endpoint {
   std::unique_ptr<Cold> cold_;
   Address supervisor_;
   std::optional<Error> failure_;
+  std::uint32_t number_;
   Phase phase_ = Phase::unborn;
   bool started_ = false;  // pre_start succeeded
   bool stop_requested_ = false;
   bool retire_when_ended_ = false;
+  bool batch_open_ = false;  // something was handled since the last batch_end
   std::uint16_t timers_ = 0;
-  Counter handled_;
-  Counter dropped_;
-  Counter late_answers_;
-  Counter restarts_;
+  Tally handled_;
+  Tally dropped_;
+  Tally late_answers_;
+  Tally restarts_;
 };
 
 // A control as a node.

@@ -265,6 +265,7 @@ template <class A>
   ActorClass made{};
   made.name = type_name<A>();
   made.handlers = HandlerTable<A, ProtocolOf<A>>::handlers.data();
+  made.handler_count = ProtocolOf<A>::size;
   made.protocol = &protocol_tag<ProtocolOf<A>>;
   if constexpr (requires { &A::pre_start; }) {
     made.pre_start = [](Cell& cell) noexcept -> Result<void> {

@@ -46,7 +46,7 @@ class Endpoint {
   std::atomic<std::uint64_t> address_{0};
   Mailbox mailbox_;
   bool scheduled_ = false;  // in the home worker's run queue, or having its turn
-  Counter refused_;
+  Tally refused_;
 };
 
 // For untyped comparison and for the runtime; a Ref is what actors hold.

@@ -107,8 +107,8 @@ inline void drop_node(Node& node, Code code) noexcept {
   release_node(node);
 }
 
-// A counter that one thread writes and any reads.
-class Counter {
+// A count that one thread writes and any reads.
+class Tally {
  public:
   void add(std::uint64_t n = 1) noexcept {
     value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);

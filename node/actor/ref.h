@@ -45,7 +45,7 @@ class RemoteTell {
  public:
   virtual ~RemoteTell() = default;
   // Possible errors: overloaded, unavailable; the message is not consumed then.
-  virtual Result<void> tell(M&& message) noexcept {
+  virtual Result<void> send(M&& message) noexcept {
     static_cast<void>(message);
     return aspen::fail(Code::unsupported, "this message does not travel between nodes");
   }
@@ -54,8 +54,8 @@ template <class M>
 class RemoteAsk {
  public:
   virtual ~RemoteAsk() = default;
-  // As tell(); on an error neither message nor responder is consumed.
-  virtual Result<void> request(M&& message, Responder<typename M::Reply>&& responder) noexcept {
+  // As RemoteTell; on an error neither message nor responder is consumed.
+  virtual Result<void> send(M&& message, Responder<typename M::Reply>&& responder) noexcept {
     static_cast<void>(message);
     static_cast<void>(responder);
     return aspen::fail(Code::unsupported, "this request does not travel between nodes");
@@ -70,11 +70,15 @@ struct RemoteKind<M> {
   using Type = RemoteAsk<M>;
 };
 
-// An actor on another node, implemented by the cluster layer. It outlives the refs made of it.
+// An actor on another node, implemented by the cluster layer. It outlives the refs made of it. An
+// implementation says `using RemoteActor<P>::send;` and overrides what it can carry.
 template <class P>
 class RemoteActor;
 template <class... M>
-class RemoteActor<Protocol<M...>> : public RemoteKind<M>::Type... {};
+class RemoteActor<Protocol<M...>> : public RemoteKind<M>::Type... {
+ public:
+  using RemoteKind<M>::Type::send...;
+};
 
 template <class P>
 class Ref {
@@ -106,9 +110,9 @@ class Ref {
       RemoteActor<P>& remote = *static_cast<RemoteActor<P>*>(target_);
       RemoteAsk<Message>& link = remote;
       if constexpr (std::is_lvalue_reference_v<M>) {
-        return link.request(Message(message), std::move(responder));
+        return link.send(Message(message), std::move(responder));
       } else {
-        return link.request(std::move(message), std::move(responder));
+        return link.send(std::move(message), std::move(responder));
       }
     }
     return send<Message>([&] {
@@ -147,9 +151,9 @@ class Ref {
     RemoteActor<P>& remote = *static_cast<RemoteActor<P>*>(target_);
     RemoteTell<Message>& link = remote;
     if constexpr (std::is_lvalue_reference_v<M>) {
-      return link.tell(Message(message));
+      return link.send(Message(message));
     } else {
-      return link.tell(std::move(message));
+      return link.send(std::move(message));
     }
   }
 

@@ -35,8 +35,6 @@ class Registry {
   // (the name is too long).
   Result<void> take(const std::string& name, const Address& address, const void* protocol);
   void release(const std::string& name, const Address& address) noexcept;
-  // The name of an actor, empty if it has none.
-  [[nodiscard]] std::string name_of(const Address& address) const;
 
  private:
   struct Owner {

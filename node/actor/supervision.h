@@ -30,6 +30,6 @@ class RestartWindow {
 
 // Whether a child that ended is started again at all.
 enum class End : std::uint8_t { stopped, failed };
-[[nodiscard]] bool restarts(Restart restart, End end) noexcept;
+[[nodiscard]] bool is_restarted(Restart restart, End end) noexcept;
 
 }  // namespace aspen::actor

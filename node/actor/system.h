@@ -67,12 +67,13 @@ class System {
 
   // ---- the runtime's
   // Any thread. An endpoint for a new actor, its name taken. Possible errors: see Context::spawn.
-  [[nodiscard]] Result<Address> create(const Blueprint& blueprint, std::size_t parent_worker);
+  [[nodiscard]] Result<Address> create(const Blueprint& blueprint, const Worker& parent);
   // The actor is gone; on its worker's thread.
   void release(Cell& cell) noexcept;
   // The root has ended; on its worker's thread.
   void root_ended(const std::optional<Error>& error) noexcept;
-  [[nodiscard]] Prng split_prng(const Address& address, std::string_view name) const;
+  // The actor's own stream of random numbers.
+  [[nodiscard]] Prng split_prng(const Cell& cell) const;
 
  protected:
   [[nodiscard]] Worker& worker(std::size_t number) noexcept { return *workers_[number]; }
@@ -86,7 +87,10 @@ class System {
   struct Entry {
     std::unique_ptr<Cell> cell;
     const ActorClass* type = nullptr;  // null: free
-    std::uint64_t number = 0;          // of spawns in this System
+    Address address = {};
+    std::string name;
+    std::size_t worker = 0;
+    std::uint64_t spawn_number = 0;
   };
   template <class A>
   [[nodiscard]] static Result<Ref<ProtocolOf<A>>> ref_of(const Result<Address>& address) {
@@ -94,6 +98,7 @@ class System {
     return Ref<ProtocolOf<A>>(*address);
   }
   [[nodiscard]] Result<Address> spawn_at_root(std::unique_ptr<Blueprint> blueprint);
+  [[nodiscard]] Result<Entry*> take_entry(const Blueprint& blueprint, std::size_t worker_number);
 
   SystemOptions options_;
   std::vector<std::unique_ptr<Worker>> workers_;
@@ -102,8 +107,8 @@ class System {
   Address root_;
   mutable ThreadLock lock_;  // of all below
   std::deque<Entry> entries_;
-  std::vector<std::vector<Entry*>> free_;  // by worker
-  std::size_t live_ = 0;
+  std::vector<std::vector<std::size_t>> free_;  // entries by worker
+  bool crashed_ = false;
   std::uint64_t spawned_ = 0;
 };
 

@@ -38,7 +38,7 @@ class ThreadSystem final : public System {
  private:
   struct Signals;  // between the stopper and the workers
   void work(Worker& worker, Poller& poller) noexcept;
-  [[nodiscard]] bool sleep(Worker& worker, Poller& poller) noexcept;
+  void sleep(Worker& worker, Poller& poller) noexcept;
   void on_root_ended() noexcept override;
 
   const Clock& clock_;

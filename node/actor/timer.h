@@ -45,6 +45,7 @@ class TimerQueue {
   [[nodiscard]] TimerId arm(const Plan& plan, std::unique_ptr<TimerSource> source);
   // Does nothing if there is no such timer any more.
   void cancel(TimerId id) noexcept;
+  void cancel_all(const Cell& owner) noexcept;
   // The message of the timer has arrived. False if the timer was cancelled meanwhile. A timer that
   // fires once is gone afterwards.
   [[nodiscard]] bool deliver(TimerId id) noexcept;
