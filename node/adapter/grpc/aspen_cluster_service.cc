@@ -44,7 +44,7 @@ AspenClusterService::AspenClusterService(Frontend& frontend, std::string version
     frontend_.service.init(std::move(*decoded), deadline,
                            aspen_done<gateway::InitResult>(call, fill));
   };
-  return serve(frontend_, init_, *context, response, std::move(start));
+  return serve({frontend_, init_}, *context, response, std::move(start));
 }
 
 ::grpc::ServerUnaryReactor* AspenClusterService::State(::grpc::CallbackServerContext* context,
@@ -59,7 +59,7 @@ AspenClusterService::AspenClusterService(Frontend& frontend, std::string version
     };
     frontend_.service.view(deadline, aspen_done<gateway::NodeView>(call, fill));
   };
-  return serve(frontend_, state_, *context, response, std::move(start));
+  return serve({frontend_, state_}, *context, response, std::move(start));
 }
 
 ::grpc::ServerUnaryReactor* AspenClusterService::Metrics(::grpc::CallbackServerContext* context,
@@ -69,7 +69,7 @@ AspenClusterService::AspenClusterService(Frontend& frontend, std::string version
     const auto fill = [](gateway::NodeView&& view, auto& out) { encode_metrics(view, out); };
     frontend_.service.view(deadline, aspen_done<gateway::NodeView>(call, fill));
   };
-  return serve(frontend_, metrics_, *context, response, std::move(start));
+  return serve({frontend_, metrics_}, *context, response, std::move(start));
 }
 
 ::grpc::ServerUnaryReactor* AspenClusterService::NodeId(::grpc::CallbackServerContext* context,
@@ -79,7 +79,7 @@ AspenClusterService::AspenClusterService(Frontend& frontend, std::string version
     const auto fill = [](gateway::NodeView&& view, auto& out) { encode_node_id(view, out); };
     frontend_.service.view(deadline, aspen_done<gateway::NodeView>(call, fill));
   };
-  return serve(frontend_, node_id_, *context, response, std::move(start));
+  return serve({frontend_, node_id_}, *context, response, std::move(start));
 }
 
 ::grpc::ServerUnaryReactor* AspenClusterService::Ping(::grpc::CallbackServerContext* context,
@@ -99,7 +99,7 @@ AspenClusterService::AspenClusterService(Frontend& frontend, std::string version
     };
     frontend_.service.view(deadline, aspen_done<gateway::NodeView>(call, fill));
   };
-  return serve(frontend_, ping_, *context, response, std::move(start));
+  return serve({frontend_, ping_}, *context, response, std::move(start));
 }
 
 }  // namespace aspen::adapter

@@ -94,12 +94,18 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
   std::atomic<int> references_{2};
 };
 
+// What the calls of one method share.
+struct Method {
+  Frontend& frontend;
+  MethodMetrics& metrics;
+};
+
 // Runs `start(deadline, call)`, which owes the call its end, unless the call is refused before.
 template <class Response, class Start>
-::grpc::ServerUnaryReactor* serve(Frontend& frontend, MethodMetrics& metrics,
-                                  ::grpc::CallbackServerContext& context, Response* response,
-                                  Start start) {
-  auto* call = new UnaryCall<Response>(frontend.clock, metrics, response);
+::grpc::ServerUnaryReactor* serve(Method method, const ::grpc::CallbackServerContext& context,
+                                  Response* response, Start start) {
+  Frontend& frontend = method.frontend;
+  auto* call = new UnaryCall<Response>(frontend.clock, method.metrics, response);
   if (frontend.stopping.load(std::memory_order_relaxed)) {
     call->refuse(etcd_status(Error{Code::shutting_down}));
     return call;

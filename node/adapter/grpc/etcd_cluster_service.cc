@@ -28,7 +28,7 @@ EtcdClusterService::EtcdClusterService(Frontend& frontend)
     };
     frontend_.service.members(consistency, deadline, std::move(done));
   };
-  return serve(frontend_, member_list_, *context, response, std::move(start));
+  return serve({frontend_, member_list_}, *context, response, std::move(start));
 }
 
 }  // namespace aspen::adapter

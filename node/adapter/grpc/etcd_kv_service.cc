@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "node/base/limits.h"
-#include "node/kv/errors.h"
 #include "node/wire/etcd_codec.h"
 
 namespace aspen::adapter {
@@ -40,12 +39,12 @@ template <class Domain, class Body, class Request, class Response>
                 domain = wire::decode(std::move(*const_cast<Request*>(request)))](
                    gateway::Deadline deadline, UnaryCall<Response>* call) mutable {
     if (refused) {
-      call->refuse(etcd_status(kv::errors::request_too_large));
+      call->refuse(etcd_status({Code::invalid_argument, "etcdserver: request is too large"}));
       return;
     }
     (frontend_.service.*method)(std::move(domain), deadline, etcd_done<Body>(call, encode_body));
   };
-  return serve(frontend_, operation.metrics, *context, response, std::move(start));
+  return serve({frontend_, operation.metrics}, *context, response, std::move(start));
 }
 
 EtcdKvService::EtcdKvService(Frontend& frontend)

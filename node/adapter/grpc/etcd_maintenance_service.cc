@@ -47,7 +47,7 @@ EtcdMaintenanceService::EtcdMaintenanceService(Frontend& frontend)
     const auto fill = [](auto&&, auto&) {};
     frontend_.service.view(deadline, etcd_done<gateway::NodeView>(call, fill));
   };
-  return serve(frontend_, alarm_, *context, response, std::move(start));
+  return serve({frontend_, alarm_}, *context, response, std::move(start));
 }
 
 ::grpc::ServerUnaryReactor* EtcdMaintenanceService::Status(::grpc::CallbackServerContext* context,
@@ -57,7 +57,7 @@ EtcdMaintenanceService::EtcdMaintenanceService(Frontend& frontend)
     const auto fill = [](gateway::NodeView&& view, auto& out) { encode_status(view, out); };
     frontend_.service.view(deadline, etcd_done<gateway::NodeView>(call, fill));
   };
-  return serve(frontend_, status_, *context, response, std::move(start));
+  return serve({frontend_, status_}, *context, response, std::move(start));
 }
 
 ::grpc::ServerUnaryReactor* EtcdMaintenanceService::Hash(::grpc::CallbackServerContext* context,
@@ -67,7 +67,7 @@ EtcdMaintenanceService::EtcdMaintenanceService(Frontend& frontend)
     const auto fill = [](gateway::HashResult&& result, auto& out) { out.set_hash(result.hash); };
     frontend_.service.hash(deadline, etcd_done<gateway::HashResult>(call, fill));
   };
-  return serve(frontend_, hash_, *context, response, std::move(start));
+  return serve({frontend_, hash_}, *context, response, std::move(start));
 }
 
 ::grpc::ServerUnaryReactor* EtcdMaintenanceService::HashKV(
@@ -81,7 +81,7 @@ EtcdMaintenanceService::EtcdMaintenanceService(Frontend& frontend)
     };
     frontend_.service.hash_kv(revision, deadline, etcd_done<gateway::HashResult>(call, fill));
   };
-  return serve(frontend_, hash_kv_, *context, response, std::move(start));
+  return serve({frontend_, hash_kv_}, *context, response, std::move(start));
 }
 
 }  // namespace aspen::adapter

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "node/adapter/grpc/grpc_server.h"
-#include "node/adapter/prometheus/prometheus_telemetry.h"
+#include "tests/adapter/grpc/counting_telemetry.h"
 #include "tests/adapter/grpc/fake_service.h"
 
 namespace aspen::adapter {
@@ -27,7 +27,7 @@ class ServerFixture : public ::testing::Test {
   }
 
   SteadyClock clock;
-  PrometheusTelemetry telemetry;
+  CountingTelemetry telemetry;
   FakeService service{clock};
   std::unique_ptr<GrpcServer> server;
   std::shared_ptr<::grpc::Channel> channel;

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "node/kv/errors.h"
-
 namespace aspen::adapter {
 namespace {
 
@@ -18,21 +16,23 @@ struct Row {
 // Goal: clients compare texts byte by byte. Method: the table of etcd's errors, written out again.
 TEST(EtcdStatus, HasEtcdsCodeAndText) {
   const Row rows[] = {
-      {kv::errors::empty_key, StatusCode::INVALID_ARGUMENT, "etcdserver: key is not provided"},
-      {kv::errors::request_too_large, StatusCode::INVALID_ARGUMENT,
-       "etcdserver: request is too large"},
-      {kv::errors::compacted, StatusCode::OUT_OF_RANGE,
-       "etcdserver: mvcc: required revision has been compacted"},
-      {kv::errors::future_revision, StatusCode::OUT_OF_RANGE,
-       "etcdserver: mvcc: required revision is a future revision"},
-      {kv::errors::lease_not_found, StatusCode::NOT_FOUND, "etcdserver: requested lease not found"},
+      {Error{Code::invalid_argument, "etcdserver: key is not provided"},
+       StatusCode::INVALID_ARGUMENT, "etcdserver: key is not provided"},
+      {Error{Code::invalid_argument, "etcdserver: request is too large"},
+       StatusCode::INVALID_ARGUMENT, "etcdserver: request is too large"},
+      {Error{Code::compacted, "etcdserver: mvcc: required revision has been compacted"},
+       StatusCode::OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted"},
+      {Error{Code::future_revision, "etcdserver: mvcc: required revision is a future revision"},
+       StatusCode::OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision"},
+      {Error{Code::not_found, "etcdserver: requested lease not found"}, StatusCode::NOT_FOUND,
+       "etcdserver: requested lease not found"},
       {{Code::no_leader, "nobody leads"}, StatusCode::UNAVAILABLE, "etcdserver: no leader"},
       {{Code::not_leader, ""}, StatusCode::FAILED_PRECONDITION, "etcdserver: not leader"},
       {{Code::overloaded, "the table is full"},
        StatusCode::RESOURCE_EXHAUSTED,
        "etcdserver: too many requests"},
-      {kv::errors::no_space, StatusCode::RESOURCE_EXHAUSTED,
-       "etcdserver: mvcc: database space exceeded"},
+      {Error{Code::no_space, "etcdserver: mvcc: database space exceeded"},
+       StatusCode::RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded"},
       {{Code::shutting_down, "x"}, StatusCode::UNAVAILABLE, "etcdserver: server stopped"},
       {{Code::timed_out, "x"}, StatusCode::UNAVAILABLE, "etcdserver: request timed out"},
       {{Code::deadline_before_send, "x"}, StatusCode::UNAVAILABLE, "etcdserver: request timed out"},
