@@ -17,6 +17,11 @@ std::string parent_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+// Up to here records may stand; a hint always fits behind them.
+std::uint64_t records_end(std::uint64_t segment_bytes) noexcept {
+  return segment_bytes - hint_bytes;
+}
+
 std::uint64_t margin_of(std::uint64_t segment_bytes) noexcept {
   return std::min(limits::log_margin_bytes, segment_bytes / 4);
 }
@@ -177,12 +182,12 @@ Result<void> SegmentLog::append(const LogBatch& batch) {
 
 SegmentLog::Plan SegmentLog::plan(const LogBatch& batch) const {
   const LogBatch nothing;
-  const std::uint64_t fresh_bytes = options_.segment_bytes - header_block_bytes;
+  const std::uint64_t fresh_bytes = records_end(options_.segment_bytes) - header_block_bytes;
   const std::uint64_t record_max =
       std::min<std::uint64_t>(limits::log_record_bytes_max, fresh_bytes);
   // While no spare is ready, entries leave room for votes and purge marks.
   const bool keeps_margin = !batch.entries.empty() && pool_.ready() == 0;
-  const std::uint64_t capacity = segments_.back().segment_bytes;
+  const std::uint64_t capacity = records_end(segments_.back().segment_bytes);
   const std::uint64_t margin = keeps_margin ? margin_of(capacity) : 0;
   std::uint64_t left = capacity - std::min(capacity, tail_ + margin);
 
@@ -233,7 +238,7 @@ Result<void> SegmentLog::append_chunk(const LogBatch& batch, const Chunk& chunk)
 
 Result<void> SegmentLog::write_record(const EncodedRecord& record) {
   LiveSegment& segment = segments_.back();
-  ASPEN_ASSERT(tail_ + record.record_bytes <= segment.segment_bytes);
+  ASPEN_ASSERT(tail_ + record.record_bytes <= records_end(segment.segment_bytes));
   auto written = segment.file->write(tail_, record.parts);
   if (written) {
     chain_ = record.checksum;
@@ -282,7 +287,7 @@ Result<void> SegmentLog::begin_segment(Spare spare) {
 
 // A failure poisons the store and shows at the next call.
 void SegmentLog::write_hint(const LiveSegment& segment, std::uint64_t successor) {
-  if (tail_ + hint_bytes > segment.segment_bytes) return;
+  ASPEN_ASSERT(tail_ + hint_bytes <= segment.segment_bytes);
   ASPEN_ASSERT(synced_ == tail_);
   const EncodedRecord& record =
       encoder_.body(next_header(RecordKind::hint), encode_hint(successor), salt_);
@@ -302,9 +307,10 @@ void SegmentLog::sync(std::function<void(Result<void>)> done) {
   if (auto sound = check(); !sound) return done(sound);
   const bool news = synced_ != tail_;
   auto synced = sync_now();
-  const bool succeeded = synced.has_value();
+  const bool hints = news && synced.has_value();
   done(std::move(synced));
-  if (news && succeeded) write_hint(segments_.back(), 0);
+  // After the caller is told, who waits for the disk; it may have appended meanwhile.
+  if (hints && synced_ == tail_) write_hint(segments_.back(), 0);
 }
 
 // ---- purging
@@ -346,7 +352,7 @@ Result<void> SegmentLog::purge(Index through) {
 Result<void> SegmentLog::write_mark(const MarkBody& mark) {
   const std::string body = encode_mark(mark);
   const std::uint64_t bytes = record_header_bytes + aligned(body.size());
-  if (tail_ + bytes > segments_.back().segment_bytes) {
+  if (tail_ + bytes > records_end(segments_.back().segment_bytes)) {
     auto taken = pool_.take(1, Reserve::use);
     if (!taken && taken.error().code == Code::no_space) return tl::unexpected(taken.error());
     if (!taken) return poison(taken.error());

@@ -4,6 +4,7 @@
 #include "node/adapter/posix/file_system.h"
 #include "tests/adapter/segment_log/segment_log_subject.h"
 #include "tests/contract/log_store_contract.h"
+#include "tests/contract/sim_file_system.h"
 
 namespace aspen::contract {
 namespace {
@@ -35,6 +36,22 @@ struct RealStorage {
 class RealSubject : private RealStorage, public SegmentLogSubject {
  public:
   RealSubject() : SegmentLogSubject(RealStorage::files, small_options(directory.path() + "/log")) {}
+};
+
+struct SimulatedStorage {
+  SimFileSystem files;
+};
+
+class SimulatedSubject : private SimulatedStorage, public SegmentLogSubject {
+ public:
+  SimulatedSubject() : SegmentLogSubject(SimulatedStorage::files, simulated_options()) {}
+
+ private:
+  static adapter::segment_log::SegmentLogOptions simulated_options() {
+    auto options = small_options("log");
+    options.preparation = Preparation::in_line;
+    return options;
+  }
 };
 
 INSTANTIATE_TEST_SUITE_P(SegmentLog, LogStoreContract,
