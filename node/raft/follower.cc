@@ -29,7 +29,7 @@ void Core::State::on_message(const PeerId& from, const Append& m) {
   follow(from);
   stream = std::max(stream, m.epoch);
   if (!holds(m.prev)) {
-    const LogId hint = m.prev.index < log.purged().index ? log.last() : log.hint_for(m.prev.index);
+    const LogId hint = log.hint_for(m.prev.index);
     send(from, AppendReply{term(), m.epoch, false, hint.index, hint.term}, after_hard_state());
     return;
   }
@@ -50,7 +50,7 @@ void Core::State::on_message(const PeerId& from, const Append& m) {
 
 // P7: a prev below the purge point was committed, hence agrees.
 bool Core::State::holds(const LogId& prev) const noexcept {
-  if (prev.index < log.purged().index) return !mutant_active(Mutant::purged_prev_is_conflict);
+  if (prev.index < log.purged().index) return true;
   const std::optional<Term> own = log.term_at(prev.index);
   if (!own) return false;
   ASPEN_ASSERT(*own == prev.term || prev.index > commit);

@@ -25,8 +25,6 @@ enum class Mutant : std::uint8_t {
   commit_older_term,             // B1: an entry of an older term is committed by counting
   commit_beyond_verified,        // B2: a follower takes the leader's commit index as it is
   truncate_on_duplicate_append,  // B3: entries behind a duplicate append are dropped
-  purged_prev_is_conflict,       // B4: a prev below the purge point is refused
-  stale_epoch_ack_counted,       // B6: acknowledgements of a former stream count
   probe_never_retried,           // B8: a lost probe is not sent again
   uncommitted_bytes_leak,        // B10: committed entries keep counting against the cap
   // Disk.
@@ -54,8 +52,6 @@ inline constexpr std::array mutant_names{
     "commit_older_term",
     "commit_beyond_verified",
     "truncate_on_duplicate_append",
-    "purged_prev_is_conflict",
-    "stale_epoch_ack_counted",
     "probe_never_retried",
     "uncommitted_bytes_leak",
     "ack_beyond_stable",

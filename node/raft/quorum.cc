@@ -27,7 +27,7 @@ bool Quorum::is_only(NodeId node) const noexcept {
 }
 
 std::size_t Quorum::majority() const noexcept {
-  if (mutant_active(Mutant::quorum_of_half)) return (voters_.size() + 1) / 2;
+  if (mutant_active(Mutant::quorum_of_half)) return std::max<std::size_t>(voters_.size() / 2, 1);
   return voters_.size() / 2 + 1;
 }
 

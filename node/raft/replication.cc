@@ -200,8 +200,7 @@ void Core::State::on_message(const PeerId& from, const AppendReply& m) {
   Progress* peer = find_peer(from.id);
   if (peer == nullptr) return;
   peer->silent_ticks = 0;
-  const bool other_stream = m.epoch != peer->epoch;
-  if (other_stream && !mutant_active(Mutant::stale_epoch_ack_counted)) return;
+  if (m.epoch != peer->epoch) return;
   ASPEN_ASSERT(m.match <= log.last().index || !m.accepted);
   if (!m.accepted) {
     on_refused(*peer, m);
@@ -241,8 +240,7 @@ void Core::State::on_message(const PeerId& from, const HeartbeatReply& m) {
   ASPEN_ASSERT(m.read <= last_round);
   peer->silent_ticks = 0;
   peer->read = std::max(peer->read, m.read);
-  const bool other_stream = m.epoch != peer->epoch;
-  if (other_stream && !mutant_active(Mutant::stale_epoch_ack_counted)) return;
+  if (m.epoch != peer->epoch) return;
   const bool news = peer->acknowledged(m.match);
   if (peer->state == ProgressState::probe) {
     if (news && peer->proven()) peer->accepted(m.match);

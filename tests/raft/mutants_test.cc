@@ -1,0 +1,42 @@
+// Every known mistake of node/raft/mutants.h must be noticed by the random runs: by an assertion,
+// by a broken promise or by a cluster that does not heal.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "node/raft/mutants.h"
+#include "tests/raft/random_run.h"
+
+namespace aspen::raft {
+namespace {
+
+constexpr std::uint64_t seeds_max = 1000;
+
+// In a process of its own; an assertion ends it with a signal.
+[[noreturn]] void hunt(Mutant mutant) {
+  mutant_in_force = mutant;
+  for (std::uint64_t seed = 1; seed <= seeds_max; ++seed) {
+    std::fprintf(stderr, "seed %llu\n", static_cast<unsigned long long>(seed));
+    random_run(seed % 4 == 0 ? 5 : 3, seed);
+    if (testing::Test::HasFailure()) std::abort();
+  }
+  std::exit(0);
+}
+
+class MutantTest : public testing::TestWithParam<std::size_t> {};
+
+TEST_P(MutantTest, IsKilled) {
+  EXPECT_EXIT(hunt(static_cast<Mutant>(GetParam())), testing::KilledBySignal(SIGABRT), "");
+}
+
+std::string mutant_name(const testing::TestParamInfo<std::size_t>& mutant) {
+  return mutant_names.at(mutant.param);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, MutantTest, testing::Range(std::size_t{1}, mutant_names.size()),
+                         mutant_name);
+
+}  // namespace
+}  // namespace aspen::raft
