@@ -49,11 +49,9 @@ class Layers:
             yield line, "library", f"own headers are quoted: \"{target}\""
 
     def may_use(self, module, also):
-        if module.startswith("tests/") and module not in also:
-            if module == "tests/contract":
-                return True
-            module = source.mirrored(module)
-        return source.in_adapter(module) or module in also
+        if module == "tests/contract" or source.in_adapter(module) or module in also:
+            return True
+        return module.startswith("tests/") and source.mirrored(module) in also
 
     def check_module(self, file, module, line, target):
         if not target.startswith(("node/", "operator/", "tests/")):
@@ -74,14 +72,22 @@ class Layers:
 
     def allowed(self, module):
         """None if the module is not known."""
-        name = module
-        while name not in self.layers and "/" in name:
-            name = name.rsplit("/", 1)[0]
-        if name in self.layers:
-            return self.layers[name]
+        listed = self.listed(module)
         if not module.startswith("tests/"):
-            return None
-        # tests/X: the module, what it may include, and the worlds that the simulator offers.
+            return listed
+        # tests/X: the module, what it may include, what is listed for X besides, and the worlds
+        # and suites that tests share.
         mirrored = source.mirrored(module)
-        inner = self.allowed(mirrored)
-        return None if inner is None else inner + [mirrored, "tests/sim", "tests/contract"]
+        inner = self.listed(mirrored)
+        if inner is None:
+            return listed
+        return inner + (listed or []) + [mirrored, "tests/sim", "tests/contract"]
+
+    def listed(self, module):
+        """What the longest name in the table that the module begins with may include."""
+        name = module
+        while name not in self.layers:
+            if "/" not in name:
+                return None
+            name = name.rsplit("/", 1)[0]
+        return self.layers[name]

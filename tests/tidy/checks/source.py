@@ -102,6 +102,9 @@ def mirrored(module):
 
 
 def in_adapter(module):
+    """Code at the rim, and its tests."""
+    if module.startswith("tests/"):
+        module = mirrored(module)
     return module.startswith(("node/adapter", "operator/adapter"))
 
 
