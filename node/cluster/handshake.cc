@@ -160,7 +160,11 @@ void Handshake::expire(std::string& out) {
 void Handshake::on_error(const wire::Frame& frame) {
   ASPEN_ASSERT(!over());
   const Result<wire::ErrorFrame> error = wire::decode_error(frame.meta);
-  if (error) {
+  const Incarnation& own = world_.self.self.incarnation;
+  if (error && error->error == LinkError::self && error->incarnation != own) {
+    refusal_ =
+        refused(LinkError::malformed, NodeId(), setup_.address + " takes this node for itself");
+  } else if (error) {
     const Member* expected = world_.members.find(setup_.expected);
     refusal_ = refusal_of(*error, setup_.address, expected);
   } else {
@@ -280,6 +284,10 @@ Refusal Handshake::check_caller(const wire::Hello& peer) const {
     return refused(LinkError::wrong_cluster, peer.self.id,
                    setup_.address + " belongs to cluster " + to_hex(peer.cluster.value) +
                        " and not to " + to_hex(world_.self.cluster.value));
+  }
+  if (peer.self.id == world_.self.self.id) {
+    return refused(LinkError::wrong_incarnation, peer.self.id,
+                   setup_.address + " claims to be this node: a copied data directory");
   }
   const Member* member = world_.members.find(peer.self.id);
   if (member == nullptr) {

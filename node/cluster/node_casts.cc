@@ -1,0 +1,75 @@
+// The hot path of NodeServer: casts out and in.
+#include <utility>
+
+#include "node/base/assert.h"
+#include "node/cluster/node_server.h"
+
+namespace aspen::cluster {
+
+namespace {
+
+// So much is handed to the stream in the middle of a turn, so that the other side can start.
+constexpr std::size_t early_flush_bytes = 512 * 1024;
+
+}  // namespace
+
+void NodeServer::on(Cast&& cast, Ctx& context) noexcept {
+  now_ = context.now();
+  send_cast(cast);
+}
+
+void NodeServer::on(Casts&& casts, Ctx& context) noexcept {
+  now_ = context.now();
+  ASPEN_ASSERT(casts.list.size() <= limits::link_casts_max);
+  for (const Cast& cast : casts.list) send_cast(cast);
+}
+
+Link* NodeServer::route(NodeId to) noexcept {
+  if (routed_link_ != nullptr && routed_id_ == to) return routed_link_;
+  const Peer* peer = peers_.find(to);
+  if (peer == nullptr || !peer->current.has_value()) return nullptr;
+  Link* link = find_link(*peer->current);
+  ASPEN_ASSERT(link != nullptr);
+  if (link->phase() != Link::Phase::ready) return nullptr;
+  routed_id_ = to;
+  routed_link_ = link;
+  return link;
+}
+
+void NodeServer::count_unsent(NodeId to) noexcept {
+  Peer* peer = peers_.find(to);
+  if (peer != nullptr) ++peer->casts_unsent;
+}
+
+void NodeServer::send_cast(const Cast& cast) {
+  ASPEN_ASSERT(cast.payload.size() <= limits::frame_payload_bytes_max);
+  Link* link = route(cast.to);
+  if (link == nullptr) return count_unsent(cast.to);
+  ASPEN_ASSERT(link->phase() == Link::Phase::ready);
+  if (!cast.incarnation.empty() && cast.incarnation != link->peer().incarnation) {
+    return count_unsent(cast.to);
+  }
+  wire::encode_cast_head({cast.type, cast.target}, head_);
+  if (!link->send({wire::FrameType::cast, cast.group, head_, cast.payload},
+                  SendQueue::Kind::cast)) {
+    return;  // counted by the link
+  }
+  mark_flush(*link);
+  if (link->queued_bytes() >= early_flush_bytes && link->wants_flush()) {
+    // If it fails, the flush at the end of the turn finds out why.
+    ASPEN_MAYBE(link->flush(now_));
+  }
+}
+
+void NodeServer::on_cast(Link& link, const wire::Frame& frame) {
+  ASPEN_ASSERT(link.phase() == Link::Phase::ready);
+  const Result<wire::CastHead> head = wire::decode_cast_head(frame.meta);
+  if (!head) return refuse_frame(link, head.error().what);
+  if (head->type >= handlers_.size() || !handlers_[head->type]) {
+    ++casts_unhandled_;
+    return;
+  }
+  handlers_[head->type](link.peer(), frame.header.group, frame.take_payload());
+}
+
+}  // namespace aspen::cluster
