@@ -21,7 +21,7 @@
 //   void post_start(Context<A>&)          right after pre_start succeeded
 //   void batch_end(Context<A>&)           at the end of each turn in which messages (answers and
 //                                         timers among them) were handled, once; not after fail()
-//   void child_ended(const ChildEnd&, Context<A>&)   a child is gone for good
+//   void child_ended(const ChildEnd&, Context<A>&)   a child is gone for good, and this actor lives
 //   void post_stop(Context<A>&)           after all children have ended, if pre_start had
 //   succeeded:
 //                                         before a restart and at the end; not when killed

@@ -43,10 +43,10 @@ Order Cell::last_order() const noexcept {
 }
 
 Node* Cell::next_node(std::size_t taken) noexcept {
-  if (taken % limits::mailbox_drain_interval == 0) mailbox_.drain();
+  if (taken % limits::mailbox_drain_interval == 0) static_cast<void>(mailbox_.drain());
   Node* node = mailbox_.pop(last_order());
   if (node == nullptr && mailbox_.arrived()) {
-    mailbox_.drain();
+    static_cast<void>(mailbox_.drain());
     node = mailbox_.pop(last_order());
   }
   return node;
@@ -268,7 +268,7 @@ void Cell::retire() noexcept {
 
 std::size_t Cell::drop_all() noexcept {
   std::size_t count = 0;
-  mailbox_.drain();
+  static_cast<void>(mailbox_.drain());
   while (Node* node = mailbox_.pop(Order::low)) {
     drop_node(*node, Code::shutting_down);
     ++count;

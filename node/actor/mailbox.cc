@@ -41,6 +41,10 @@ void Mailbox::append(Node& node) noexcept {
 }
 
 void Mailbox::push_local(Node& node) noexcept {
+  // What has arrived may be the cause of this node. A producer between its two writes is waited
+  // for: it is a few instructions away.
+  while (arrivals_.arrived() && !drain()) {
+  }
   append(node);
 }
 
@@ -48,9 +52,9 @@ bool Mailbox::push_remote(Node& node) noexcept {
   return arrivals_.push(node) == ArrivalList<Node>::Found::at_rest;
 }
 
-void Mailbox::drain() noexcept {
+bool Mailbox::drain() noexcept {
   Node* node = arrivals_.take();
-  if (node == nullptr) return;
+  if (node == nullptr) return false;
   std::uint32_t counted = 0;
   while (node != nullptr) {
     Node* const next = node->next.load(std::memory_order_relaxed);
@@ -62,6 +66,7 @@ void Mailbox::drain() noexcept {
                        std::memory_order_relaxed);
   const std::uint32_t remote = remote_depth_.fetch_sub(counted, std::memory_order_relaxed);
   ASPEN_ASSERT(remote >= counted);
+  return true;
 }
 
 Node* Mailbox::pop(Order last) noexcept {

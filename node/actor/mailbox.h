@@ -1,7 +1,8 @@
 // A mailbox: four lanes (signal, stop, supervision, message), and four priorities in the message
 // lane. What other threads send arrives in one multi-producer list and is moved over as a whole;
 // what the home worker's own actors send goes to the private lists without an atomic operation.
-// Since an actor never leaves its home worker, both keep the order of each sender.
+// Since an actor never leaves its home worker, both keep the order of each sender; and since a
+// local push moves over first what has arrived, a message never overtakes one that caused it.
 //
 // Bounds: the message lane holds at most `capacity` messages that were admitted; timers and answers
 // are not counted, their numbers are bounded by limits::actor_timers_max and asks_pending_max of
@@ -208,8 +209,8 @@ class Mailbox {
   // True if the caller has to hand the actor to its worker.
   [[nodiscard]] bool push_remote(Node& node) noexcept;
 
-  // Moves over what other threads have sent.
-  void drain() noexcept;
+  // Moves over what other threads have sent. False if that was nothing.
+  bool drain() noexcept;
   // The next node of the lanes up to `last`, or null.
   [[nodiscard]] Node* pop(Order last) noexcept;
   [[nodiscard]] bool has(Order last) const noexcept;

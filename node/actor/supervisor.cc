@@ -66,8 +66,8 @@ void Cell::restart_child(Child& child, const std::optional<Error>& error) noexce
   ASPEN_ASSERT(phase_ == Phase::running);
   ASPEN_ASSERT(child.state == ChildState::running);
   if (!child.window.admit(now(), child.options)) {
-    part_with(child.address, Parting::retire, error);
     fail(error.value_or(Error{Code::failed_precondition, "a permanent actor keeps stopping"}));
+    part_with(child.address, Parting::retire, error);
     return;
   }
   Prng jitter = prng().split("backoff", ++cold_->backoffs);
