@@ -54,9 +54,14 @@ class SimulatedSubject : private SimulatedStorage, public SegmentLogSubject {
   }
 };
 
+template <class Subject>
+LogStoreFactory factory(std::string name) {
+  return {std::move(name), [] { return std::make_unique<Subject>(); }};
+}
+
 INSTANTIATE_TEST_SUITE_P(SegmentLog, LogStoreContract,
-                         testing::Values(LogStoreFactory{
-                             "posix", [] { return std::make_unique<RealSubject>(); }}),
+                         testing::Values(factory<RealSubject>("posix"),
+                                         factory<SimulatedSubject>("simulated")),
                          name_of);
 
 }  // namespace
