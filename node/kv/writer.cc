@@ -213,6 +213,9 @@ Result<CompactResponse> Writer::compact(const CompactRequest& request) {
   ASPEN_ASSERT(state_.compact_revision <= state_.revision);
   if (request.revision <= state_.compact_revision) return tl::unexpected(errors::compacted);
   if (request.revision > state_.revision) return tl::unexpected(errors::future_revision);
+  // Deletion may stand among the rows of the old floor, which it has left where they are: they go
+  // with the new one, so it begins with them again.
+  if (state_.clean_next_revision == state_.compact_revision) state_.clean_next_sub = 0;
   state_.compact_revision = request.revision;
   ASPEN_ASSERT(state_.cleaned_revision < state_.compact_revision);
   return CompactResponse{state_.revision};
