@@ -117,6 +117,7 @@ struct ForwardReceived {
 };
 struct ForwardRefused {
   static constexpr actor::Priority priority = actor::Priority::high;
+  PeerId from;
   wire::ForwardReply reply;
 };
 // The data directory has got its place in a cluster. `campaign`: this node executed Init.

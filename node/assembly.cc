@@ -1,0 +1,348 @@
+#include "node/assembly.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "node/actor/thread_system.h"
+#include "node/adapter/grpc/grpc_server.h"
+#include "node/adapter/http/http_server.h"
+#include "node/adapter/posix/clock.h"
+#include "node/adapter/posix/entropy.h"
+#include "node/adapter/posix/file_system.h"
+#include "node/adapter/prometheus/prometheus_telemetry.h"
+#include "node/adapter/rocksdb/rocksdb_state_store.h"
+#include "node/adapter/segment_log/segment_log.h"
+#include "node/adapter/tcp/tcp_transport.h"
+#include "node/adapter/tls/hmac_authenticator.h"
+#include "node/base/assert.h"
+#include "node/base/limits.h"
+#include "node/cluster/node_server.h"
+#include "node/cluster_peers.h"
+#include "node/file_identity_store.h"
+#include "node/gateway/gateway.h"
+#include "node/health_board.h"
+#include "node/replica/node_actor.h"
+#include "node/replica/raft_actor.h"
+#include "node/resources.h"
+#include "node/version.h"
+
+namespace aspen {
+
+namespace {
+
+constexpr std::size_t consensus_worker = 0;
+constexpr std::size_t workers = 4;  // consensus and links, log, state, reads
+constexpr Duration drain_time = std::chrono::seconds(5);
+constexpr Duration stop_time = std::chrono::seconds(10);
+
+// The state store's share of the memory limit; the rest is the log's tail, messages and clients.
+constexpr std::uint64_t state_memory(std::uint64_t limit) {
+  return limit * 35 / 100;
+}
+
+int exit_status_of(Code code) {
+  const bool identity = code == Code::unsupported || code == Code::wrong_cluster ||
+                        code == Code::wrong_incarnation || code == Code::not_found;
+  const bool usage = code == Code::invalid_argument || code == Code::unavailable ||
+                     code == Code::permission_denied;
+  if (identity) return exit_identity;
+  return usage ? exit_usage : exit_durability;
+}
+
+std::unique_ptr<StartFailure> failure(const std::string& what, const Error& error) {
+  std::string text = what + ": " + error.what;
+  if (error.detail != 0) text += " (" + std::to_string(error.detail) + ")";
+  return std::make_unique<StartFailure>(StartFailure{exit_status_of(error.code), text});
+}
+
+// An empty host means every address, IPv4 and IPv6.
+std::string listen_any(const std::string& address) {
+  return address.rfind(':') == 0 ? "[::]" + address : address;
+}
+
+class ProcessFatal final : public Fatal {
+ public:
+  explicit ProcessFatal(LogSink& log) : log_(log) {}
+  void set_describe(std::function<std::string()> describe) { describe_ = std::move(describe); }
+
+  void fail(std::string_view component, const Error& error) noexcept override {
+    log_.error(component, "the node ends: this cannot be healed by a retry",
+               {{"error", error}, {"where", describe_ ? describe_() : std::string()}});
+    ::_exit(exit_status_of(error.code));
+  }
+
+ private:
+  LogSink& log_;
+  std::function<std::string()> describe_;
+};
+
+class NoConnections final : public ListenerSink {
+ public:
+  void on_accept(std::unique_ptr<Stream>) override {}
+};
+
+actor::ChildOptions permanent(const char* name) {
+  actor::ChildOptions options;
+  options.name = name;
+  options.worker = consensus_worker;
+  options.mailbox_capacity = limits::replica_mailbox_max;
+  return options;
+}
+
+}  // namespace
+
+struct Assembly::Parts {
+  Parts(const NodeConfig& node_config, LogSink& log_sink)
+      : config(node_config),
+        log(log_sink),
+        health(clock.now()),
+        fatal(log_sink),
+        identity_store(files, node_config.data_dir) {}
+
+  [[nodiscard]] std::unique_ptr<StartFailure> open_directory();
+  [[nodiscard]] std::unique_ptr<StartFailure> load_identity();
+  [[nodiscard]] std::unique_ptr<StartFailure> load_secret();
+  [[nodiscard]] std::unique_ptr<StartFailure> open_state();
+  [[nodiscard]] std::unique_ptr<StartFailure> open_transport();
+  [[nodiscard]] std::unique_ptr<StartFailure> spawn_actors();
+  [[nodiscard]] std::unique_ptr<StartFailure> serve();
+  [[nodiscard]] Result<std::shared_ptr<LogStore>> open_log(const replica::Identity& identity);
+  [[nodiscard]] replica::ReplicaPorts replica_ports();
+  [[nodiscard]] replica::ReplicaOptions replica_options() const;
+
+  const NodeConfig config;
+  LogSink& log;
+  adapter::posix::PosixClock clock;
+  adapter::posix::PosixEntropy entropy;
+  adapter::posix::PosixFileSystem files;
+  adapter::PrometheusTelemetry telemetry;
+  LockedHealthBoard health;
+  ProcessFatal fatal;
+  FileIdentityStore identity_store;
+  replica::Identity identity;
+  adapter::segment_log::LogDamage damage;
+  std::unique_ptr<FileLock> lock;
+  std::unique_ptr<adapter::tls::HmacAuthenticator> authenticator;
+  std::unique_ptr<adapter::rocksdb::RocksdbStateStore> state;
+  std::unique_ptr<adapter::tcp::TcpTransport> transport;
+  cluster::NodeMemory memory;
+  std::unique_ptr<ClusterPeers> peers;
+  std::unique_ptr<actor::ThreadSystem> system;
+  actor::Ref<replica::RaftProtocol> raft;
+  actor::Ref<replica::NodeProtocol> node;
+  std::unique_ptr<gateway::Gateway> gateway;
+  std::unique_ptr<adapter::GrpcServer> grpc;
+  std::unique_ptr<adapter::HttpServer> http;
+};
+
+std::unique_ptr<StartFailure> Assembly::Parts::open_directory() {
+  if (const Result<void> made = files.create_directory(config.data_dir); !made) {
+    return std::make_unique<StartFailure>(StartFailure{
+        exit_usage, "--data-dir " + config.data_dir + " cannot be created or written"});
+  }
+  Result<std::unique_ptr<FileLock>> locked = files.lock(config.data_dir + "/LOCK");
+  if (!locked) {
+    const bool held = locked.error().code == Code::unavailable;
+    return std::make_unique<StartFailure>(StartFailure{
+        exit_usage, "--data-dir " + config.data_dir +
+                        (held ? " is in use by another process" : " cannot be locked")});
+  }
+  lock = std::move(*locked);
+  return nullptr;
+}
+
+std::unique_ptr<StartFailure> Assembly::Parts::load_identity() {
+  Result<replica::Identity> loaded = identity_store.load();
+  if (loaded) {
+    identity = std::move(*loaded);
+    if (identity.name == config.name) return nullptr;
+    return std::make_unique<StartFailure>(StartFailure{
+        exit_identity, "the data directory belongs to node '" + identity.name + "', not to '" +
+                           config.name + "': give it its own directory, or an empty one"});
+  }
+  if (loaded.error().code != Code::not_found) return failure("identity", loaded.error());
+  // Born now: with data but without its identity it must not answer as the old node (rule P14).
+  const Result<std::vector<std::string>> segments = files.list(config.data_dir + "/log");
+  if (segments && !segments->empty()) {
+    return std::make_unique<StartFailure>(
+        StartFailure{exit_identity,
+                     "the data directory has a log but no identity file: its identity is lost, "
+                     "replace this member"});
+  }
+  identity.name = config.name;
+  identity.self.incarnation = {entropy.u64(), entropy.u64()};
+  if (const Result<void> saved = identity_store.save(identity); !saved) {
+    return failure("identity", saved.error());
+  }
+  return nullptr;
+}
+
+std::unique_ptr<StartFailure> Assembly::Parts::load_secret() {
+  if (config.peer_secret_file.empty()) {
+    authenticator = std::make_unique<adapter::tls::HmacAuthenticator>("");
+    log.warn("node", "no --peer-secret-file: any process that reaches the peer port may join");
+    return nullptr;
+  }
+  Result<adapter::tls::HmacAuthenticator::Loaded> loaded =
+      adapter::tls::HmacAuthenticator::load(config.peer_secret_file);
+  if (!loaded) {
+    return std::make_unique<StartFailure>(StartFailure{
+        exit_usage, "--peer-secret-file " + config.peer_secret_file + ": " + loaded.error().what});
+  }
+  if (!loaded->warning.empty()) log.warn("node", loaded->warning);
+  authenticator = std::move(loaded->authenticator);
+  return nullptr;
+}
+
+std::unique_ptr<StartFailure> Assembly::Parts::open_state() {
+  const std::uint64_t limit =
+      config.memory_limit_bytes != 0 ? config.memory_limit_bytes : memory_limit_bytes("/");
+  adapter::rocksdb::RocksdbOptions options;
+  options.directory = config.data_dir + "/state";
+  options.memory_bytes =
+      std::max<std::uint64_t>(state_memory(limit), limits::state_store_memory_bytes_min);
+  Result<std::unique_ptr<adapter::rocksdb::RocksdbStateStore>> opened =
+      adapter::rocksdb::RocksdbStateStore::open(options);
+  if (!opened) return failure("state store in " + options.directory, opened.error());
+  state = std::move(*opened);
+  log.info("node", "state store open", {{"memory_limit_bytes", limit}});
+  return nullptr;
+}
+
+std::unique_ptr<StartFailure> Assembly::Parts::open_transport() {
+  Result<std::unique_ptr<adapter::tcp::TcpTransport>> created =
+      adapter::tcp::TcpTransport::create();
+  if (!created) return failure("network", created.error());
+  transport = std::move(*created);
+  // Said here, where it is a matter of configuration; the NodeServer listens for good.
+  NoConnections nobody;
+  const Result<std::unique_ptr<Listener>> tried = transport->listen(config.listen_peer, nobody);
+  if (!tried) {
+    return std::make_unique<StartFailure>(StartFailure{
+        exit_usage, "--listen-peer " + config.listen_peer + ": " + tried.error().what});
+  }
+  return nullptr;
+}
+
+Result<std::shared_ptr<LogStore>> Assembly::Parts::open_log(const replica::Identity& of) {
+  adapter::segment_log::SegmentLogOptions options;
+  options.directory = config.data_dir + "/log";
+  options.cluster = of.cluster;
+  options.self = of.self;
+  options.segment_bytes = config.segment_bytes;
+  options.keep_free_bytes = config.segment_bytes;
+  Result<std::unique_ptr<adapter::segment_log::SegmentLog>> opened =
+      adapter::segment_log::SegmentLog::open(files, options, &damage);
+  if (!opened) return tl::unexpected<Error>(opened.error());
+  return std::shared_ptr<LogStore>(std::move(*opened));
+}
+
+replica::ReplicaPorts Assembly::Parts::replica_ports() {
+  return replica::ReplicaPorts{
+      clock,          entropy,
+      identity_store, [this](const replica::Identity& of) { return open_log(of); },
+      *state,         [this] { return files.free_bytes(config.data_dir).value_or(UINT64_MAX); },
+      *peers,         health,
+      telemetry,      log,
+      fatal};
+}
+
+replica::ReplicaOptions Assembly::Parts::replica_options() const {
+  replica::ReplicaOptions options;
+  options.election_timeout = config.election_timeout;
+  options.heartbeat_interval = config.heartbeat_interval;
+  options.reserve_bytes = 3 * config.segment_bytes;
+  return options;
+}
+
+std::unique_ptr<StartFailure> Assembly::Parts::spawn_actors() {
+  actor::ThreadOptions options;
+  options.system.workers = workers;
+  options.system.seed = entropy.u64();
+  options.system.on_give_up = [this](const Error& error) {
+    log.error("node", "a supervisor gave up", {{"error", error}});
+    ::_exit(exit_supervision);
+  };
+  options.pollers = {transport.get()};
+  system = std::make_unique<actor::ThreadSystem>(std::move(options), clock);
+  fatal.set_describe([this] {
+    return damage.file.empty() ? std::string() : adapter::segment_log::describe(damage);
+  });
+  memory.identity = {identity.cluster, identity.self, identity.name};
+  memory.members = identity.bootstrap;
+  cluster::NodeServerOptions server_options;
+  server_options.listen_address = config.listen_peer;
+  const auto server = system->spawn<cluster::NodeServer>(
+      permanent("links"), cluster::NodeServerDeps{*transport, *authenticator, entropy, log, memory},
+      server_options);
+  if (!server) return failure("links", server.error());
+  peers = std::make_unique<ClusterPeers>(*server, config.name);
+  const auto replica =
+      system->spawn<replica::RaftActor>(permanent("raft"), replica_ports(), replica_options());
+  if (!replica) return failure("replica", replica.error());
+  raft = *replica;
+  const auto spawned = system->spawn<replica::NodeActor>(
+      permanent("node"),
+      replica::NodeActor::Parts{clock, entropy, identity_store, *peers, log, fatal, raft});
+  if (!spawned) return failure("node", spawned.error());
+  node = *spawned;
+  connect_handlers(memory, ClusterTargets{raft, node, log});
+  system->start();
+  return nullptr;
+}
+
+std::unique_ptr<StartFailure> Assembly::Parts::serve() {
+  gateway = std::make_unique<gateway::Gateway>(gateway::Gateway::Parts{clock, health, raft, node},
+                                               gateway::GatewayOptions{config.election_timeout});
+  adapter::GrpcServerOptions options;
+  options.listen = {listen_any(config.listen_client)};
+  options.reflection = config.grpc_reflection ? adapter::Reflection::on : adapter::Reflection::off;
+  options.version = version;
+  Result<std::unique_ptr<adapter::GrpcServer>> served =
+      adapter::GrpcServer::start(options, {*gateway, clock, telemetry});
+  if (!served) return failure("--listen-client " + config.listen_client, served.error());
+  grpc = std::move(*served);
+  Result<std::unique_ptr<adapter::HttpServer>> pages = adapter::HttpServer::start(
+      {listen_any(config.listen_http)},
+      {[this] { return telemetry.serialize(); }, [this] { return gateway->health(); }, version});
+  if (!pages) return failure("--listen-http " + config.listen_http, pages.error());
+  http = std::move(*pages);
+  log.info("node", "serving",
+           {{"client", config.listen_client},
+            {"peer", config.listen_peer},
+            {"http", config.listen_http},
+            {"initialised", identity.initialised() ? std::string("yes") : std::string("no")}});
+  return nullptr;
+}
+
+Assembly::Assembly(const NodeConfig& config, LogSink& log)
+    : parts_(std::make_unique<Parts>(config, log)) {}
+
+Assembly::~Assembly() = default;
+
+std::unique_ptr<StartFailure> Assembly::start() {
+  Parts& parts = *parts_;
+  for (const auto step :
+       {&Parts::open_directory, &Parts::load_identity, &Parts::load_secret, &Parts::open_transport,
+        &Parts::open_state, &Parts::spawn_actors, &Parts::serve}) {
+    if (auto failed = (parts.*step)()) return failed;
+  }
+  return nullptr;
+}
+
+void Assembly::stop() {
+  Parts& parts = *parts_;
+  if (parts.grpc != nullptr) parts.grpc->stop(drain_time);
+  parts.http.reset();
+  if (parts.system != nullptr) {
+    if (const Result<void> stopped = parts.system->stop(stop_time); !stopped) {
+      parts.log.warn("node", "an actor did not stop in time");
+    }
+  }
+  parts.grpc.reset();
+  parts.state.reset();
+}
+
+}  // namespace aspen

@@ -1,0 +1,113 @@
+#include "node/cluster_peers.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "node/base/assert.h"
+#include "node/base/limits.h"
+#include "node/wire/forward_codec.h"
+#include "node/wire/raft_codec.h"
+
+namespace aspen {
+
+namespace {
+
+// What a node that refuses an assignment says, as the other side's Init understands it.
+wire::LinkError to_link_error(Code code) {
+  if (code == Code::already_initialised) return wire::LinkError::wrong_cluster;
+  if (code == Code::wrong_incarnation) return wire::LinkError::wrong_incarnation;
+  return wire::LinkError::overloaded;
+}
+
+// Decodes a cast's payload and tells an actor; what does not decode is logged and dropped.
+template <class Message, class Decode, class Ref>
+cluster::CastHandler handler_of(Decode decode, Ref ref, LogSink& log) {
+  return [decode, ref, &log](const PeerId& from, GroupId, Bytes payload) {
+    auto decoded = decode(payload);
+    if (!decoded) {
+      log.warn("cluster", "a malformed message was dropped",
+               {{"from", from.id}, {"error", decoded.error()}});
+      return;
+    }
+    // A full mailbox loses it, as a network would.
+    ASPEN_MAYBE(ref.tell(Message{from, std::move(*decoded)}).has_value());
+  };
+}
+
+}  // namespace
+
+void ClusterPeers::cast(std::vector<replica::OutgoingCast> casts) {
+  for (std::size_t i = 0; i < casts.size();) {
+    cluster::Casts message;
+    const std::size_t count = std::min(casts.size() - i, limits::link_casts_max);
+    message.list.reserve(count);
+    for (std::size_t end = i + count; i < end; ++i) {
+      message.list.push_back(
+          {casts[i].to, {}, the_group, casts[i].type, {}, std::move(casts[i].payload)});
+    }
+    // Raft tolerates a lost cast.
+    ASPEN_MAYBE(server_.tell(std::move(message)).has_value());
+  }
+}
+
+void ClusterPeers::set_members(ClusterId cluster, const PeerId& self, const Config& config) {
+  ASPEN_MAYBE(server_.tell(cluster::SetIdentity{{cluster, self, name_}}).has_value());
+  ASPEN_MAYBE(server_.tell(cluster::SetMembers{config}).has_value());
+}
+
+void ClusterPeers::probe(const std::string& address, Duration timeout,
+                         std::function<void(Result<wire::ProbeReply>)> done) {
+  server_.ask_from_outside(cluster::Probe{address, timeout}, std::move(done));
+}
+
+void ClusterPeers::assign(const std::string& address, const wire::Assign& assign, Duration timeout,
+                          std::function<void(Result<void>)> done) {
+  server_.ask_from_outside(cluster::AssignTo{address, assign, timeout},
+                           [done = std::move(done)](Result<wire::AssignReply>&& reply) {
+                             if (!reply) return done(tl::unexpected<Error>(reply.error()));
+                             if (reply->error == wire::LinkError::none) return done({});
+                             done(tl::unexpected<Error>(wire::to_error(reply->error)));
+                           });
+}
+
+void connect_handlers(cluster::NodeMemory& memory, const ClusterTargets& targets) {
+  const auto raft = targets.raft;
+  const auto node = targets.node;
+  memory.handlers[wire::cast_raft] =
+      handler_of<replica::PeerMessage>(wire::decode_raft, raft, targets.log);
+  memory.handlers[wire::cast_forward] =
+      handler_of<replica::ForwardReceived>(wire::decode_forward, raft, targets.log);
+  memory.handlers[wire::cast_forward_reply] =
+      handler_of<replica::ForwardRefused>(wire::decode_forward_reply, raft, targets.log);
+  memory.assign_handler = [node](const wire::Assign& assign,
+                                 actor::Responder<wire::AssignReply> answer) {
+    const auto shared = std::make_shared<actor::Responder<wire::AssignReply>>(std::move(answer));
+    replica::PlaceAssigned message{assign, [shared](Result<PeerId> placed) {
+                                     wire::AssignReply reply;
+                                     if (placed) {
+                                       reply.self = *placed;
+                                     } else {
+                                       reply.error = to_link_error(placed.error().code);
+                                     }
+                                     shared->reply(reply);
+                                   }};
+    if (!node.tell(std::move(message))) {
+      shared->reply(wire::AssignReply{wire::LinkError::overloaded, {}});
+    }
+  };
+  memory.subscribers.push_back([raft, node](const cluster::NodeEvent& event) {
+    using Kind = cluster::NodeEvent::Kind;
+    if (event.kind == Kind::ready || event.kind == Kind::disconnected) {
+      const bool up = event.kind == Kind::ready;
+      ASPEN_MAYBE(raft.tell(replica::PeerLinkChanged{event.peer, up}).has_value());
+    }
+    const bool identity = event.error == wire::LinkError::wrong_incarnation ||
+                          event.error == wire::LinkError::wrong_member;
+    if (event.kind == Kind::refused && identity) {
+      ASPEN_MAYBE(node.tell(replica::IdentityRefused{event.text}).has_value());
+    }
+  });
+}
+
+}  // namespace aspen

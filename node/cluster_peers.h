@@ -1,0 +1,44 @@
+// The replica's Peers over the cluster layer, and the cluster layer's handlers over the replica's
+// actors.
+//
+// Owner: the assembly. Thread: as Peers; the handlers run on the NodeServer's thread.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "node/cluster/node_messages.h"
+#include "node/port/log.h"
+#include "node/replica/node_actor.h"
+#include "node/replica/peers.h"
+
+namespace aspen {
+
+class ClusterPeers final : public replica::Peers {
+ public:
+  ClusterPeers(cluster::NodeRef server, std::string name)
+      : server_(server), name_(std::move(name)) {}
+
+  void cast(std::vector<replica::OutgoingCast> casts) override;
+  void set_members(ClusterId cluster, const PeerId& self, const Config& config) override;
+  void probe(const std::string& address, Duration timeout,
+             std::function<void(Result<wire::ProbeReply>)> done) override;
+  void assign(const std::string& address, const wire::Assign& assign, Duration timeout,
+              std::function<void(Result<void>)> done) override;
+
+ private:
+  cluster::NodeRef server_;
+  std::string name_;
+};
+
+struct ClusterTargets {
+  actor::Ref<replica::RaftProtocol> raft;
+  actor::Ref<replica::NodeProtocol> node;
+  LogSink& log;
+};
+
+// Fills in what a NodeServer does with what arrives. Before the System starts.
+void connect_handlers(cluster::NodeMemory& memory, const ClusterTargets& targets);
+
+}  // namespace aspen
