@@ -129,20 +129,20 @@ void Core::State::on(const Tick&) {
   }
 }
 
-void Core::State::on(const Received& received) {
+void Core::State::on(Received& received) {
   ASPEN_ASSERT(received.from.id != self.id);
   ASPEN_ASSERT(received.from.id.value != 0);
   if (!admits(received.from)) return;
-  std::visit([&](const auto& m) { on_message(received.from, m); }, received.message);
+  std::visit([&](auto& m) { on_message(received.from, m); }, received.message);
 }
 
-void Core::State::on(const Propose& propose) {
+void Core::State::on(Propose& propose) {
   ASPEN_ASSERT(propose.request.value != 0);
   ASPEN_ASSERT(propose.kind == EntryKind::command);
   Completion refused{propose.request, Outcome::refused, LogId{}, Code::ok, leader};
-  Entry entry{LogId{term(), log.last().index + 1}, propose.kind, propose.payload};
+  Entry entry{LogId{term(), log.last().index + 1}, propose.kind, std::move(propose.payload)};
   const std::uint64_t size_bytes = entry.size_bytes();
-  if (propose.payload.size() > limits::entry_bytes_max) {
+  if (entry.payload.size() > limits::entry_bytes_max) {
     refused.reason = Code::invalid_argument;
   } else if (role != RoleState::leader) {
     refused.reason = leader ? Code::not_leader : Code::no_leader;
@@ -294,7 +294,7 @@ Core& Core::operator=(Core&&) noexcept = default;
 Core::~Core() = default;
 
 void Core::step(Input input) {
-  std::visit([this](const auto& in) { state_->on(in); }, input);
+  std::visit([this](auto& in) { state_->on(in); }, input);
 }
 
 Effects Core::flush() {

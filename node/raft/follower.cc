@@ -1,6 +1,7 @@
 // The follower's side of replication (thesis 3.5 and 3.6).
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "node/base/assert.h"
 #include "node/base/limits.h"
@@ -19,7 +20,7 @@ void Core::State::follow(const PeerId& from) {
   election_elapsed = 0;
 }
 
-void Core::State::on_message(const PeerId& from, const Append& m) {
+void Core::State::on_message(const PeerId& from, Append& m) {
   if (m.term < term()) {
     send(from, AppendReply{term(), m.epoch, false, Index(), Term()}, after_hard_state());
     return;
@@ -66,8 +67,8 @@ bool Core::State::readable(const std::vector<Entry>& entries) noexcept {
 }
 
 // P6: only a proven conflict of terms drops entries; a shorter or repeated append does not (B3).
-void Core::State::take_entries(const std::vector<Entry>& entries) {
-  for (const Entry& entry : entries) {
+void Core::State::take_entries(std::vector<Entry>& entries) {
+  for (Entry& entry : entries) {
     const Index index = entry.id.index;
     if (index <= log.purged().index) continue;
     const std::optional<Term> own = log.term_at(index);
@@ -77,7 +78,7 @@ void Core::State::take_entries(const std::vector<Entry>& entries) {
       truncate(index);
     }
     ASPEN_ASSERT(index == log.last().index + 1);
-    append_entry(entry);
+    append_entry(std::move(entry));
   }
 }
 

@@ -122,8 +122,8 @@ struct Core::State {
   void append_entry(Entry entry);
   void truncate(Index from);
   void on(const Tick&);
-  void on(const Received& received);
-  void on(const Propose& propose);
+  void on(Received& received);
+  void on(Propose& propose);
   void on(const Read& read);
   void on(const LogDurable& done);
   void on(const Applied& progress);
@@ -181,11 +181,11 @@ struct Core::State {
 
   // ---- follower.cc
   void follow(const PeerId& from);
-  void on_message(const PeerId& from, const Append& m);
+  void on_message(const PeerId& from, Append& m);
   void on_message(const PeerId& from, const Heartbeat& m);
   [[nodiscard]] bool holds(const LogId& prev) const noexcept;
   [[nodiscard]] static bool readable(const std::vector<Entry>& entries) noexcept;
-  void take_entries(const std::vector<Entry>& entries);
+  void take_entries(std::vector<Entry>& entries);
   void commit_to(Index index) noexcept;
   [[nodiscard]] Index acknowledgeable() const noexcept;
   void flush_acknowledgement();
