@@ -57,6 +57,11 @@ class WithoutReflection final : public ::grpc::ServerBuilderOption {
   }
 };
 
+// ":2379" is every address of the machine.
+std::string with_host(const std::string& address) {
+  return address.starts_with(':') ? "[::]" + address : address;
+}
+
 void set_up(::grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(static_cast<int>(limits::grpc_message_bytes_max));
   builder.SetMaxSendMessageSize(-1);
@@ -88,7 +93,8 @@ Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& o
   }
   std::vector<int> selected(options.listen.size(), 0);
   for (std::size_t i = 0; i < selected.size(); ++i) {
-    builder.AddListeningPort(options.listen[i], ::grpc::InsecureServerCredentials(), &selected[i]);
+    builder.AddListeningPort(with_host(options.listen[i]), ::grpc::InsecureServerCredentials(),
+                             &selected[i]);
   }
   builder.RegisterService(&state->kv);
   builder.RegisterService(&state->etcd_cluster);

@@ -22,7 +22,7 @@ namespace aspen::adapter {
 enum class Reflection : std::uint8_t { off, on };
 
 struct GrpcServerOptions {
-  // host:port; "[::]:2379" listens on IPv4 and IPv6, port 0 on any free one.
+  // host:port; "[::]:2379" and ":2379" listen on IPv4 and IPv6, port 0 on any free one.
   std::vector<std::string> listen;
   Reflection reflection = Reflection::off;
   std::string version;  // Aspen's own

@@ -68,8 +68,10 @@ int on_message(const mg_connection*, const char*) {
 
 // civetweb listens on both families for "+port" only.
 std::string listen_option(const std::string& address) {
-  constexpr std::string_view any = "[::]:";
-  return address.starts_with(any) ? "+" + address.substr(any.size()) : address;
+  for (const std::string_view any : {"[::]:", ":"}) {
+    if (address.starts_with(any)) return "+" + address.substr(any.size());
+  }
+  return address;
 }
 
 std::vector<std::uint16_t> ports_of(const mg_context* context) {

@@ -18,7 +18,7 @@ namespace aspen::adapter {
 
 class HttpServer {
  public:
-  // `listen`: host:port; "[::]:2381" listens on IPv4 and IPv6, port 0 on any free one.
+  // `listen`: host:port; "[::]:2381" and ":2381" listen on IPv4 and IPv6, port 0 on any free one.
   // Possible errors: invalid_argument (no address), unavailable (an address is malformed, in use or
   // not of this machine).
   [[nodiscard]] static Result<std::unique_ptr<HttpServer>> start(

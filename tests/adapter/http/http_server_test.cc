@@ -58,9 +58,11 @@ TEST(HttpServer, CarriesAPage) {
 }
 
 TEST(HttpServer, ListensOnBothFamilies) {
-  auto server = HttpServer::start({"[::]:0"}, test_sources());
-  ASSERT_TRUE(server) << server.error().what;
-  EXPECT_NE(get((*server)->listening_ports().at(0), "/livez"), "");
+  for (const char* any : {"[::]:0", ":0"}) {
+    auto server = HttpServer::start({any}, test_sources());
+    ASSERT_TRUE(server) << server.error().what;
+    EXPECT_NE(get((*server)->listening_ports().at(0), "/livez"), "");
+  }
 }
 
 TEST(HttpServer, APortInUseIsAnError) {

@@ -1,0 +1,282 @@
+#include "node/client/client.h"
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <iterator>
+
+#include "aspen/v1/cluster.grpc.pb.h"
+#include "etcd/rpc.grpc.pb.h"
+#include "node/base/assert.h"
+
+namespace aspen::client {
+namespace {
+
+using SystemTime = std::chrono::system_clock::time_point;
+
+// A dead endpoint answers a connection attempt at once on most networks; one that does not may not
+// use up the whole deadline.
+constexpr Duration connect_wait_max = std::chrono::seconds(2);
+
+struct Endpoint {
+  std::shared_ptr<::grpc::Channel> channel;
+  std::unique_ptr<etcdserverpb::KV::Stub> kv;
+  std::unique_ptr<etcdserverpb::Cluster::Stub> etcd_cluster;
+  std::unique_ptr<etcdserverpb::Maintenance::Stub> maintenance;
+  std::unique_ptr<aspen::v1::Cluster::Stub> cluster;
+};
+
+enum class Repeat { freely, if_not_applied };
+
+std::string without_scheme(std::string_view endpoint) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (endpoint.starts_with(scheme)) endpoint.remove_prefix(scheme.size());
+  }
+  while (endpoint.ends_with('/')) endpoint.remove_suffix(1);
+  return std::string(endpoint);
+}
+
+// What an UNAVAILABLE answer of a server says for certain; a broken connection has other texts.
+bool certainly_not_applied(const ::grpc::Status& status) {
+  const std::string text = status.error_message();
+  return text == "etcdserver: no leader" || text == "etcdserver: server stopped" ||
+         text == "etcdserver: leader changed";
+}
+
+Conclusion conclusion_of(const ::grpc::Status& status) {
+  switch (static_cast<int>(status.error_code())) {
+    case ::grpc::StatusCode::UNAVAILABLE:
+      return certainly_not_applied(status) ? Conclusion::refused : Conclusion::unknown;
+    case ::grpc::StatusCode::UNKNOWN:
+    case ::grpc::StatusCode::DEADLINE_EXCEEDED:
+    case ::grpc::StatusCode::CANCELLED:
+    case ::grpc::StatusCode::INTERNAL:
+      return Conclusion::unknown;
+    default:
+      return Conclusion::refused;
+  }
+}
+
+Outcome<std::string> read_file(const std::string& path) {
+  if (path.empty()) return std::string();
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return tl::unexpected(Failure{Conclusion::refused, "cannot read " + path, ""});
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+Outcome<std::shared_ptr<::grpc::ChannelCredentials>> load(const Credentials& credentials) {
+  if (credentials.ca_file.empty() && credentials.cert_file.empty()) {
+    return ::grpc::InsecureChannelCredentials();
+  }
+  const auto ca = read_file(credentials.ca_file);
+  const auto cert = read_file(credentials.cert_file);
+  const auto key = read_file(credentials.key_file);
+  for (const auto* file : {&ca, &cert, &key}) {
+    if (!*file) return tl::unexpected(file->error());
+  }
+  return ::grpc::SslCredentials({*ca, *key, *cert});
+}
+
+}  // namespace
+
+struct Client::State {
+  std::vector<std::string> names;
+  std::vector<Endpoint> endpoints;
+  Duration timeout{};
+  std::atomic<std::size_t> next{0};
+
+  // One attempt at one endpoint. `invoke(endpoint, context, response)` makes the call.
+  template <class Response, class Invoke>
+  Outcome<Response> attempt(std::size_t i, SystemTime deadline, const Invoke& invoke) {
+    ASPEN_ASSERT(i < endpoints.size());
+    Endpoint& endpoint = endpoints[i];
+    const SystemTime connect_by =
+        std::min(deadline, std::chrono::system_clock::now() + connect_wait_max);
+    if (!connected(endpoint, connect_by)) {
+      return tl::unexpected(Failure{Conclusion::unreachable, "cannot connect", names[i]});
+    }
+    ::grpc::ClientContext context;
+    context.set_deadline(deadline);
+    Response response;
+    const ::grpc::Status status = invoke(endpoint, context, response);
+    if (status.ok()) return response;
+    return tl::unexpected(Failure{conclusion_of(status), status.error_message(), names[i]});
+  }
+
+  template <class Response, class Invoke>
+  Outcome<Response> at(std::size_t i, Repeat repeat, const Invoke& invoke) {
+    return concluded(attempt<Response>(i, std::chrono::system_clock::now() + timeout, invoke),
+                     repeat);
+  }
+
+  // What may be repeated freely has no effect whose outcome could be unknown.
+  template <class Response>
+  static Outcome<Response> concluded(Outcome<Response> outcome, Repeat repeat) {
+    if (outcome || repeat != Repeat::freely) return outcome;
+    if (outcome.error().conclusion == Conclusion::unknown) {
+      outcome.error().conclusion = Conclusion::refused;
+    }
+    return outcome;
+  }
+
+  // Each endpoint once, beginning with the next in turn.
+  template <class Response, class Invoke>
+  Outcome<Response> anywhere(Repeat repeat, const Invoke& invoke) {
+    const SystemTime deadline = std::chrono::system_clock::now() + timeout;
+    const std::size_t first = next.load();
+    Outcome<Response> outcome = tl::unexpected(Failure{});
+    for (std::size_t tried = 0; tried < endpoints.size(); ++tried) {
+      const std::size_t i = (first + tried) % endpoints.size();
+      outcome = attempt<Response>(i, deadline, invoke);
+      if (outcome || !elsewhere(outcome.error(), repeat)) {
+        if (outcome) next.store(i);
+        break;
+      }
+    }
+    return concluded(std::move(outcome), repeat);
+  }
+
+  // Whether another endpoint may be tried.
+  static bool elsewhere(const Failure& failure, Repeat repeat) {
+    if (failure.conclusion == Conclusion::unreachable) return true;
+    if (failure.conclusion == Conclusion::unknown) return repeat == Repeat::freely;
+    return failure.message == "etcdserver: no leader" ||
+           failure.message == "etcdserver: server stopped" ||
+           failure.message == "etcdserver: leader changed";
+  }
+
+  // A failed connection attempt ends the wait early: a refused port need not wait for its retry.
+  static bool connected(Endpoint& endpoint, SystemTime by) {
+    grpc_connectivity_state state = endpoint.channel->GetState(true);
+    while (state != GRPC_CHANNEL_READY) {
+      if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN) return false;
+      if (!endpoint.channel->WaitForStateChange(state, by)) return false;
+      state = endpoint.channel->GetState(true);
+    }
+    return true;
+  }
+};
+
+std::vector<std::string> split_endpoints(std::string_view list) {
+  std::vector<std::string> parts;
+  while (!list.empty()) {
+    const std::size_t end = list.find(',');
+    std::string_view part = list.substr(0, end);
+    while (part.starts_with(' ')) part.remove_prefix(1);
+    while (part.ends_with(' ')) part.remove_suffix(1);
+    if (!part.empty()) parts.emplace_back(part);
+    list = end == std::string_view::npos ? std::string_view() : list.substr(end + 1);
+  }
+  return parts;
+}
+
+Outcome<std::unique_ptr<Client>> Client::create(Options options) {
+  if (options.endpoints.empty()) {
+    return tl::unexpected(Failure{Conclusion::refused, "no endpoint was given", ""});
+  }
+  const auto credentials = load(options.credentials);
+  if (!credentials) return tl::unexpected(credentials.error());
+  auto state = std::make_unique<State>();
+  state->timeout = options.timeout;
+  ::grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  for (const std::string& name : options.endpoints) {
+    state->names.push_back(without_scheme(name));
+    Endpoint& endpoint = state->endpoints.emplace_back();
+    endpoint.channel = ::grpc::CreateCustomChannel(state->names.back(), *credentials, arguments);
+    endpoint.kv = etcdserverpb::KV::NewStub(endpoint.channel);
+    endpoint.etcd_cluster = etcdserverpb::Cluster::NewStub(endpoint.channel);
+    endpoint.maintenance = etcdserverpb::Maintenance::NewStub(endpoint.channel);
+    endpoint.cluster = aspen::v1::Cluster::NewStub(endpoint.channel);
+  }
+  return std::unique_ptr<Client>(new Client(std::move(state)));
+}
+
+Client::Client(std::unique_ptr<State> state) : state_(std::move(state)) {
+  ASPEN_ASSERT(!state_->endpoints.empty());
+}
+Client::~Client() = default;
+
+Outcome<etcdserverpb::RangeResponse> Client::range(const etcdserverpb::RangeRequest& request) {
+  return state_->anywhere<etcdserverpb::RangeResponse>(
+      Repeat::freely, [&request](Endpoint& endpoint, auto& context, auto& response) {
+        return endpoint.kv->Range(&context, request, &response);
+      });
+}
+
+Outcome<etcdserverpb::PutResponse> Client::put(const etcdserverpb::PutRequest& request) {
+  return state_->anywhere<etcdserverpb::PutResponse>(
+      Repeat::if_not_applied, [&request](Endpoint& endpoint, auto& context, auto& response) {
+        return endpoint.kv->Put(&context, request, &response);
+      });
+}
+
+Outcome<etcdserverpb::DeleteRangeResponse> Client::delete_range(
+    const etcdserverpb::DeleteRangeRequest& request) {
+  return state_->anywhere<etcdserverpb::DeleteRangeResponse>(
+      Repeat::if_not_applied, [&request](Endpoint& endpoint, auto& context, auto& response) {
+        return endpoint.kv->DeleteRange(&context, request, &response);
+      });
+}
+
+Outcome<etcdserverpb::MemberListResponse> Client::member_list() {
+  etcdserverpb::MemberListRequest request;
+  request.set_linearizable(true);
+  return state_->anywhere<etcdserverpb::MemberListResponse>(
+      Repeat::freely, [&request](Endpoint& endpoint, auto& context, auto& response) {
+        return endpoint.etcd_cluster->MemberList(&context, request, &response);
+      });
+}
+
+Outcome<aspen::v1::InitResponse> Client::init(std::size_t endpoint,
+                                              const aspen::v1::InitRequest& request) {
+  return state_->at<aspen::v1::InitResponse>(
+      endpoint, Repeat::if_not_applied, [&request](Endpoint& to, auto& context, auto& response) {
+        return to.cluster->Init(&context, request, &response);
+      });
+}
+
+Outcome<aspen::v1::StateResponse> Client::state(std::size_t endpoint) {
+  return state_->at<aspen::v1::StateResponse>(endpoint, Repeat::freely,
+                                              [](Endpoint& to, auto& context, auto& response) {
+                                                return to.cluster->State(&context, {}, &response);
+                                              });
+}
+
+Outcome<aspen::v1::MetricsResponse> Client::metrics(std::size_t endpoint) {
+  return state_->at<aspen::v1::MetricsResponse>(
+      endpoint, Repeat::freely, [](Endpoint& to, auto& context, auto& response) {
+        return to.cluster->Metrics(&context, {}, &response);
+      });
+}
+
+Outcome<etcdserverpb::StatusResponse> Client::status(std::size_t endpoint) {
+  return state_->at<etcdserverpb::StatusResponse>(
+      endpoint, Repeat::freely, [](Endpoint& to, auto& context, auto& response) {
+        return to.maintenance->Status(&context, {}, &response);
+      });
+}
+
+void Client::prefer_leader() {
+  for (std::size_t i = 0; i < state_->endpoints.size(); ++i) {
+    const auto known = state(i);
+    if (!known || !known->has_leader()) continue;
+    for (const std::string& address : known->leader().client_addresses()) {
+      const auto found = std::find(state_->names.begin(), state_->names.end(), address);
+      if (found == state_->names.end()) continue;
+      state_->next.store(static_cast<std::size_t>(found - state_->names.begin()));
+      return;
+    }
+  }
+}
+
+const std::vector<std::string>& Client::endpoints() const noexcept {
+  return state_->names;
+}
+
+}  // namespace aspen::client
