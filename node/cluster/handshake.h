@@ -84,6 +84,8 @@ class Handshake {
   }
   [[nodiscard]] LinkRole role() const noexcept { return setup_.role; }
   [[nodiscard]] wire::LinkUse use() const noexcept { return setup_.use; }
+  // The other side's, for texts.
+  [[nodiscard]] const std::string& address() const noexcept { return setup_.address; }
   // What the other side said of itself; trustworthy once proven. Empty before its hello.
   [[nodiscard]] const std::optional<wire::Hello>& peer() const noexcept { return peer_; }
   // The highest format both speak. Precondition: proven.

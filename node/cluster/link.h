@@ -72,7 +72,7 @@ class Link final : public StreamSink {
   [[nodiscard]] Handshake& handshake() noexcept { return handshake_; }
   [[nodiscard]] LinkRole role() const noexcept { return handshake_.role(); }
   [[nodiscard]] wire::LinkUse use() const noexcept { return handshake_.use(); }
-  [[nodiscard]] const std::string& address() const noexcept { return address_; }
+  [[nodiscard]] const std::string& address() const noexcept { return handshake_.address(); }
   // Who proved itself. Precondition: the phase is behind greeting and the handshake proven.
   [[nodiscard]] const PeerId& peer() const noexcept;
   [[nodiscard]] const LinkFigures& figures() const noexcept { return figures_; }
@@ -134,7 +134,6 @@ class Link final : public StreamSink {
   LinkNumber number_;
   std::unique_ptr<Stream> stream_;
   LinkOwner& owner_;
-  std::string address_;
   Handshake handshake_;
   Phase phase_ = Phase::greeting;
   FrameReader reader_;

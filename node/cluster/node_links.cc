@@ -70,7 +70,9 @@ void NodeServer::on_accept(std::unique_ptr<Stream> stream) {
 void NodeServer::serve_accepted() {
   for (std::unique_ptr<Stream>& stream : std::exchange(accepted_, {})) {
     make_room_for_stranger();
+    // Without the port, which is another one each time: the same text is logged once.
     std::string address = stream->peer_address();
+    address.resize(std::min(address.rfind(':'), address.size()));
     add_link(std::move(stream),
              {LinkRole::acceptor, LinkUse::member, NodeId(), std::move(address), {}});
   }

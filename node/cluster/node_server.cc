@@ -10,7 +10,6 @@ namespace aspen::cluster {
 namespace {
 
 constexpr Duration repeat_log_after = std::chrono::minutes(1);
-constexpr Duration stranger_log_interval = std::chrono::seconds(1);
 constexpr std::string_view component = "cluster";
 
 }  // namespace
@@ -164,7 +163,7 @@ void NodeServer::on(GetStatus&&, actor::Responder<NodeStatus>&& responder, Ctx&)
     status.peers.push_back(std::move(one));
   }
   ASPEN_ASSERT(status.peers.size() == peers_.all().size());
-  status.refusals.assign(refusals_.begin(), refusals_.end());
+  for (const Stranger& stranger : strangers_) status.refusals.push_back(stranger.text);
   status.casts_unhandled = casts_unhandled_;
   status.streams_turned_away = streams_turned_away_;
   responder.reply(std::move(status));
@@ -251,6 +250,25 @@ void NodeServer::emit(NodeEvent event) {
   for (const NodeSubscriber& subscriber : deps_.memory.subscribers) subscriber(event);
 }
 
+// Keeps the text among the last ones. False if it is not worth a line in the log: it was said a
+// short while ago, or others are too many.
+bool NodeServer::note_stranger(const std::string& text) {
+  ASPEN_ASSERT(!text.empty());
+  const auto same = std::find_if(strangers_.begin(), strangers_.end(),
+                                 [&text](const Stranger& one) { return one.text == text; });
+  const bool repeated = same != strangers_.end() && now_ - same->logged < repeat_log_after;
+  if (repeated) return false;
+  if (same != strangers_.end()) strangers_.erase(same);
+  if (strangers_.size() >= limits::strangers_max) strangers_.pop_front();
+  strangers_.push_back({text, now_});
+  ASPEN_ASSERT(strangers_.size() <= limits::strangers_max);
+  if (now_ - stranger_minute_ >= repeat_log_after) {
+    stranger_minute_ = now_;
+    strangers_logged_ = 0;
+  }
+  return ++strangers_logged_ <= limits::strangers_max;
+}
+
 // A member's state is logged when it changes and once in a while; strangers cannot fill the log.
 void NodeServer::report(const Refusal& refusal, NodeId member) {
   // What ends a link in the course of things has no text and is no news.
@@ -272,10 +290,7 @@ void NodeServer::report(const Refusal& refusal, NodeId member) {
     deps_.log.warn(component, refusal.text, {{"peer", member}, {"error", refusal.reason}});
     return;
   }
-  if (refusals_.size() >= limits::strangers_max) refusals_.pop_front();
-  refusals_.push_back(refusal.text);
-  if (now_ - last_stranger_logged_ < stranger_log_interval) return;
-  last_stranger_logged_ = now_;
+  if (!note_stranger(refusal.text)) return;
   deps_.log.warn(component, refusal.text, {{"error", refusal.reason}});
 }
 

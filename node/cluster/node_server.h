@@ -86,6 +86,11 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
     actor::Responder<wire::ProbeReply> probe_responder;
     actor::Responder<wire::AssignReply> assign_responder;
   };
+  // A refusal that concerns no member.
+  struct Stranger {
+    std::string text;
+    Instant logged;
+  };
   struct Dial {
     std::string address;
     wire::LinkUse use = wire::LinkUse::member;
@@ -94,13 +99,13 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
 
   // node_server.cc: life, members, time
   void tell_self();
-  void keep_handlers();
   void check_links();
   void check_link(Link& link);
   void dial_members();
   void check_requests();
   void emit(NodeEvent event);
   void report(const Refusal& refusal, NodeId member);
+  [[nodiscard]] bool note_stranger(const std::string& text);
   void sweep();
 
   // node_links.cc: streams and links
@@ -159,13 +164,14 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
   bool readable_told_ = false;
   bool gone_links_ = false;
   std::map<LinkNumber, Request> requests_;
-  std::deque<std::string> refusals_;
+  std::deque<Stranger> strangers_;
+  Instant stranger_minute_;
+  std::size_t strangers_logged_ = 0;  // in that minute
   std::uint64_t casts_unhandled_ = 0;
   std::uint64_t streams_turned_away_ = 0;
   NodeId routed_id_;
   Link* routed_link_ = nullptr;
-  std::string head_;  // of the cast being sent
-  Instant last_stranger_logged_{-1'000'000'000'000};
+  std::string head_;                    // of the cast being sent
   std::unique_ptr<Listener> listener_;  // last: closed first
 };
 
