@@ -35,18 +35,21 @@ void Core::State::on_message(const PeerId& from, Append& m) {
     return;
   }
   const Index end = m.prev.index + m.entries.size();
-  const Index last_before = log.last().index;
   take_entries(m.entries);
   if (mutant_active(Mutant::truncate_on_duplicate_append) && end < log.last().index &&
       end > commit) {
     truncate(end + 1);
   }
   ASPEN_ASSERT(end <= log.last().index);
+  const bool news = disk.written() < log.last().index;
+  // The first append of a stream is answered when it is durable: an early answer to its prev would
+  // make the leader send the entries twice.
+  if (news && verified.value == 0) acknowledged = std::min(m.prev.index, disk.stable());
   verified = std::max(verified, end);
   const bool beyond = mutant_active(Mutant::commit_beyond_verified);
   commit_to(beyond ? std::min(m.commit, log.last().index) : std::min(m.commit, end));
   // Nothing new to write: the answer does not wait for the disk.
-  if (log.last().index == last_before) acknowledge = true;
+  if (!news) acknowledge = true;
 }
 
 // P7: a prev below the purge point was committed, hence agrees.
