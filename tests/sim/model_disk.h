@@ -67,6 +67,7 @@ class ModelDisk {
   void purge(Index through);
   // Starts the next write and fsync if there is one and none is under way; when it ends.
   [[nodiscard]] std::optional<Time> start(Time now);
+  [[nodiscard]] bool busy() const noexcept { return under_way_ > 0; }
   // What was under way is durable. The last LogIo of it, 0 if there was none.
   raft::IoId finish();
 

@@ -103,6 +103,7 @@ void Replica::pause(Time duration) {
 void Replica::heal() {
   armed_ = CrashPoint::none;
   disk_.heal();
+  if (up() && disk_.busy()) schedule(world_.now(), Task::disk_done, ++writes_started_);
   if (up() && paused_) on(Task::resume, boots_, 0);
 }
 
@@ -141,7 +142,8 @@ void Replica::on(Task task, std::uint32_t boot, std::uint64_t argument) {
     case Task::turn:
       return turn();
     case Task::disk_done:
-      return on_disk_done();
+      if (argument == writes_started_) on_disk_done();
+      return;
     case Task::durable:
       return enqueue(Lane::disk, raft::LogDurable{raft::IoId(argument)});
     case Task::apply_done:
@@ -286,7 +288,9 @@ void Replica::submit(const raft::LogIo& io) {
 
 void Replica::start_disk() {
   if (paused_) return;
-  if (const auto done = disk_.start(world_.now())) schedule(*done, Task::disk_done);
+  if (const auto done = disk_.start(world_.now())) {
+    schedule(*done, Task::disk_done, ++writes_started_);
+  }
 }
 
 void Replica::on_disk_done() {

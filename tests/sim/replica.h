@@ -104,8 +104,9 @@ class Replica {
 
   std::array<std::vector<raft::Input>, 4> lanes_;
   bool turn_due_ = false;
-  raft::IoId durable_;              // told to the core
-  std::vector<raft::Send> parked_;  // until the disk is done
+  std::uint64_t writes_started_ = 0;  // of the disk; an end of another one is stale
+  raft::IoId durable_;                // told to the core
+  std::vector<raft::Send> parked_;    // until the disk is done
   struct LateAppend {
     std::size_t to;
     raft::AppendSpec spec;

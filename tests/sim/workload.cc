@@ -19,9 +19,16 @@ Workload::Workload(World& world)
 
 void Workload::start() {
   for (std::size_t i = 0; i < clients_.size(); ++i) {
-    clients_[i].leader = dice_.below(world_.nodes());
+    clients_[i].leader = any_node();
     next_turn(i, dice_.exponential(world_.plan().workload.think));
   }
+}
+
+// While most is well again, the clients know who is not.
+std::size_t Workload::any_node() {
+  const std::size_t node = dice_.below(world_.nodes());
+  if (world_.in_core(node)) return node;
+  return (node + 1) % world_.nodes();
 }
 
 void Workload::next_turn(std::size_t client, Time after) {
@@ -73,10 +80,10 @@ void Workload::begin(std::size_t client) {
   draw(record);
   std::size_t node = c.leader;
   const bool read = record.action == RegisterAction::read;
-  if (dice_.percent(read ? 50 : 5)) node = dice_.below(world_.nodes());
+  if (dice_.percent(read ? 50 : 5)) node = any_node();
   Replica& replica = world_.replica(node);
-  if (!replica.up()) {
-    c.leader = dice_.below(world_.nodes());
+  if (!replica.up() || !world_.in_core(node)) {
+    c.leader = any_node();
     return next_turn(client, dice_.exponential(20 * millisecond));
   }
   record.node = static_cast<std::uint8_t>(node);
@@ -138,14 +145,14 @@ void Workload::finish(std::uint64_t operation, Answer answer, std::uint64_t seen
 void Workload::give_up(std::uint64_t operation) {
   Client& c = clients_[at(operation).client];
   finish(operation, Answer::unknown, 0);
-  c.leader = dice_.below(world_.nodes());
+  c.leader = any_node();
 }
 
 void Workload::refuse(std::uint64_t operation, NodeId leader) {
   Record& record = at(operation);
   record.not_done = true;
   if (!record.client_waits) return;
-  clients_[record.client].leader = leader ? leader.value - 1 : dice_.below(world_.nodes());
+  clients_[record.client].leader = leader ? leader.value - 1 : any_node();
   finish(operation, Answer::unknown, 0);
 }
 

@@ -70,6 +70,7 @@ class Workload {
   };
 
   [[nodiscard]] Record& at(std::uint64_t operation) { return records_[operation - 1]; }
+  [[nodiscard]] std::size_t any_node();
   void begin(std::size_t client);
   void draw(Record& record);
   void next_turn(std::size_t client, Time after);

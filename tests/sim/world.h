@@ -112,7 +112,8 @@ class World {
   [[nodiscard]] std::size_t nodes() const noexcept { return replicas_.size(); }
   // Who leads in the highest term; node 0 if nobody does.
   [[nodiscard]] std::size_t leader() const;
-  [[nodiscard]] bool has_leader() const;
+  // After heal(): one of those among whom all is well.
+  [[nodiscard]] bool in_core(std::size_t node) const noexcept { return node != outside_; }
 
  private:
   struct Flight {
@@ -130,8 +131,11 @@ class World {
   template <class Done>
   bool run_until(Time end, Done done);
   void heal();
+  void leave_one_outside();
   void check_recovery();
   void check_equal();
+  void check_end();
+  [[nodiscard]] bool has_leader() const;
   [[nodiscard]] bool all_equal() const;
 
   Plan plan_;
@@ -142,6 +146,8 @@ class World {
   std::vector<Flight> flights_;
   std::vector<std::size_t> free_flights_;
   bool healed_ = false;
+  std::size_t outside_ = nodes_max;  // who stays cut off when all else heals
+  Cut outside_cut_{};
   Counters counters_;
   Trace trace_;
   Oracle oracle_;
