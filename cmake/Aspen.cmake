@@ -149,6 +149,10 @@ function(aspen_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} SKIP_RETURN_CODE 77
                        TIMEOUT ${ARG_TIMEOUT})
+  if(ASPEN_SANITIZE MATCHES "thread")
+    set_property(TEST ${name} PROPERTY ENVIRONMENT
+                 TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp)
+  endif()
 endfunction()
 
 function(aspen_script_test name)
