@@ -140,6 +140,9 @@ void Applier::answer(std::vector<kv::CommandResult>& results) noexcept {
 void Applier::answer_one(Waiting&& waiting, Result<kv::Response>&& response) noexcept {
   if (!response) return waiting.responder.fail(response.error());
   CommandReply reply{header(term_), std::move(*response)};
+  // The revision that this command left behind, not that of the whole batch.
+  reply.header.revision =
+      std::visit([](const auto& each) { return each.revision; }, reply.response);
   if (waiting.physical && store_->clean_pending()) {
     physical_.emplace(store_->compact_revision(),
                       PhysicalWait{std::move(waiting.responder), std::move(reply)});

@@ -1,0 +1,283 @@
+// aspen-chaos: kill -9 and restart of random nodes under writing clients, on real processes. Checks
+// that no acknowledged write is lost, that none that was refused took effect, that no revision is
+// given twice, that reads, writes and compare-and-swaps of clients are linearizable, and that all
+// members hold the same at the end. Prints how long writes paused.
+#include <fmt/format.h>
+#include <grpcpp/grpcpp.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "aspen/v1/cluster.grpc.pb.h"
+#include "etcd/rpc.grpc.pb.h"
+#include "node/base/prng.h"
+#include "tests/e2e/chaos_clients.h"
+#include "tests/e2e/processes.h"
+
+namespace aspen::e2e {
+namespace {
+
+struct Settings {
+  std::string binary;
+  std::string directory;  // empty: a new one, removed after a clean run
+  std::size_t nodes = 3;
+  std::size_t cycles = 30;
+  std::size_t clients = 32;
+  std::uint64_t seed = 0;    // 0: another one each time
+  bool all_at_once = false;  // kill every node in each cycle
+};
+
+constexpr std::chrono::seconds patience{60};
+
+// Polls a condition: there is nothing to subscribe to across processes.
+bool eventually(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (std::chrono::steady_clock::now() < end) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return false;
+}
+
+class Chaos {
+ public:
+  explicit Chaos(const Settings& settings)
+      : settings_(settings),
+        prng_(settings.seed),
+        cluster_({settings.binary, settings.directory, settings.nodes, {"--segment-bytes=16MiB"}}) {
+    for (const NodeProcess& node : cluster_.nodes()) {
+      channels_.push_back(
+          grpc::CreateChannel(node.client_address(), grpc::InsecureChannelCredentials()));
+    }
+  }
+
+  int run() {
+    cluster_.start_all();
+    if (!expect(eventually([this] { return init(); }), "the cluster is initialised")) return 1;
+    if (!expect(eventually([this] { return leader().has_value(); }), "a leader is elected")) {
+      return 1;
+    }
+    const std::size_t registers = std::max<std::size_t>(settings_.clients / 4, 1);
+    ChaosClients clients(
+        {cluster_.endpoints(), settings_.clients - registers, registers, 8, settings_.seed});
+    clients.start();
+    for (std::size_t i = 0; i < settings_.cycles; ++i) {
+      if (!cycle(clients, i)) return 1;
+    }
+    clients.stop();
+    check(clients);
+    report(clients);
+    return failures_ == 0 ? 0 : 1;
+  }
+
+ private:
+  bool expect(bool fact, const std::string& what) {
+    if (fact) return true;
+    fmt::print("FAILED: {} (data in {}, seed {})\n", what, settings_.directory, settings_.seed);
+    ++failures_;
+    return false;
+  }
+
+  template <class Request>
+  static std::unique_ptr<grpc::ClientContext> context(const Request&) {
+    auto made = std::make_unique<grpc::ClientContext>();
+    made->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
+    return made;
+  }
+
+  bool init() {
+    aspen::v1::InitRequest request;
+    for (const NodeProcess& node : cluster_.nodes()) {
+      auto& member = *request.add_members();
+      member.set_name(node.name);
+      member.set_peer_address("127.0.0.1:" + std::to_string(node.peer_port));
+      member.add_client_addresses(node.client_address());
+    }
+    aspen::v1::InitResponse response;
+    const auto stub = aspen::v1::Cluster::NewStub(channels_[0]);
+    return stub->Init(context(request).get(), request, &response).ok();
+  }
+
+  std::optional<etcdserverpb::StatusResponse> status(std::size_t node) {
+    etcdserverpb::StatusRequest request;
+    etcdserverpb::StatusResponse response;
+    const auto stub = etcdserverpb::Maintenance::NewStub(channels_[node]);
+    if (!stub->Status(context(request).get(), request, &response).ok()) return std::nullopt;
+    return response;
+  }
+
+  // The node that calls itself the leader.
+  std::optional<std::size_t> leader() {
+    for (std::size_t i = 0; i < settings_.nodes; ++i) {
+      if (cluster_.nodes()[i].pid == 0) continue;
+      const auto answer = status(i);
+      if (answer && answer->leader() != 0 && answer->leader() == answer->header().member_id()) {
+        return i;
+      }
+    }
+    return std::nullopt;
+  }
+
+  bool cycle(ChaosClients& clients, std::size_t number) {
+    const std::optional<std::size_t> leads = leader();
+    std::vector<std::size_t> victims{prng_.below(settings_.nodes)};
+    if (settings_.all_at_once) {
+      victims.clear();
+      for (std::size_t i = 0; i < settings_.nodes; ++i) victims.push_back(i);
+    }
+    const std::uint64_t killed_at = now_ns();
+    for (const std::size_t victim : victims) cluster_.kill9(victim);
+    if (settings_.all_at_once) cluster_.start_all();
+    const bool resumed = eventually([&] { return clients.first_done_after(killed_at) != 0; });
+    if (!expect(resumed, "writes resume")) return false;
+    const std::uint64_t pause_ns = clients.first_done_after(killed_at) - killed_at;
+    const bool led = leads == victims[0];
+    if (led || settings_.all_at_once) leader_pauses_ms_.push_back(pause_ns / 1'000'000);
+    std::this_thread::sleep_for(std::chrono::milliseconds(prng_.below(500)));
+    if (!settings_.all_at_once) cluster_.start(victims[0]);
+    // The next victim is chosen when this one takes part again.
+    const bool back = eventually([&] {
+      const auto answer = status(victims[0]);
+      return answer && answer->leader() != 0;
+    });
+    fmt::print("cycle {:2}: killed {}{}, first write after {} ms, {} writes so far\n", number + 1,
+               settings_.all_at_once ? "all" : cluster_.nodes()[victims[0]].name,
+               led ? " (leader)" : "", pause_ns / 1'000'000, clients.writes_done());
+    std::fflush(stdout);
+    return expect(back, "a restarted node finds its leader");
+  }
+
+  void check(const ChaosClients& clients) {
+    std::map<std::string, std::int64_t> stored;  // key -> mod revision
+    if (!expect(eventually([&] { return read_all(stored); }), "the state can be read")) return;
+    check_writes(clients, stored);
+    expect(eventually([this] { return hashes_equal(); }), "HashKV is equal on all members");
+    const sim::WglVerdict verdict = sim::check_linearizable(clients.history());
+    linearizable_ = verdict.linearizable == sim::Linearizable::yes
+                        ? "yes"
+                        : (verdict.linearizable == sim::Linearizable::no ? "NO" : "undecided");
+    if (expect(verdict.linearizable != sim::Linearizable::no, "the history is linearizable")) {
+      return;
+    }
+    for (const sim::Operation& operation : verdict.blocked) {
+      fmt::print("  register {}: {}\n", verdict.key, sim::to_string(operation));
+    }
+  }
+
+  void check_writes(const ChaosClients& clients,
+                    const std::map<std::string, std::int64_t>& stored) {
+    std::set<std::int64_t> revisions;
+    std::size_t lost = 0;
+    std::size_t ghosts = 0;
+    std::size_t twice = 0;
+    for (const WriteRecord& write : clients.writes()) {
+      const auto found = stored.find(write.key);
+      if (write.told == Told::done) {
+        if (found == stored.end() || found->second != write.revision) ++lost;
+        if (!revisions.insert(write.revision).second) ++twice;
+      } else if (write.told == Told::refused && found != stored.end()) {
+        ++ghosts;
+      }
+    }
+    expect(lost == 0, fmt::format("no acknowledged write is lost ({} are)", lost));
+    expect(ghosts == 0, fmt::format("no refused write took effect ({} did)", ghosts));
+    expect(twice == 0, fmt::format("no revision is given twice ({} are)", twice));
+  }
+
+  // Every key of the writers, in pages.
+  bool read_all(std::map<std::string, std::int64_t>& stored) {
+    stored.clear();
+    const auto stub = etcdserverpb::KV::NewStub(channels_[0]);
+    std::string from = "write/";
+    for (;;) {
+      etcdserverpb::RangeRequest request;
+      etcdserverpb::RangeResponse response;
+      request.set_key(from);
+      request.set_range_end("write0");
+      request.set_limit(10'000);
+      request.set_keys_only(true);
+      if (!stub->Range(context(request).get(), request, &response).ok()) return false;
+      for (const auto& kv : response.kvs()) stored[kv.key()] = kv.mod_revision();
+      if (!response.more()) return true;
+      from = response.kvs(response.kvs_size() - 1).key() + '\0';
+    }
+  }
+
+  bool hashes_equal() {
+    std::set<std::pair<std::uint32_t, std::int64_t>> seen;
+    for (const auto& channel : channels_) {
+      etcdserverpb::HashKVRequest request;
+      etcdserverpb::HashKVResponse response;
+      const auto stub = etcdserverpb::Maintenance::NewStub(channel);
+      if (!stub->HashKV(context(request).get(), request, &response).ok()) return false;
+      seen.emplace(response.hash(), response.header().revision());
+    }
+    return seen.size() == 1;
+  }
+
+  void report(const ChaosClients& clients) {
+    std::map<Told, std::size_t> counts;
+    for (const WriteRecord& write : clients.writes()) ++counts[write.told];
+    std::sort(leader_pauses_ms_.begin(), leader_pauses_ms_.end());
+    const auto pause = [this](std::size_t percent) {
+      if (leader_pauses_ms_.empty()) return std::uint64_t{0};
+      return leader_pauses_ms_[(leader_pauses_ms_.size() - 1) * percent / 100];
+    };
+    fmt::print(
+        "{} cycles, {} nodes, {} clients, seed {}\n"
+        "writes: {} acknowledged, {} unknown, {} refused\n"
+        "pause after a leader's death: median {} ms, longest {} ms ({} times)\n"
+        "history of {} operations linearizable: {}\n{}\n",
+        settings_.cycles, settings_.nodes, settings_.clients, settings_.seed, counts[Told::done],
+        counts[Told::unknown], counts[Told::refused], pause(50), pause(100),
+        leader_pauses_ms_.size(), clients.history().size(), linearizable_,
+        failures_ == 0 ? "clean" : "FAILED");
+    // A bound in time is asserted with a factor of five: 2 T + 1 s at T = 1 s.
+    expect(pause(100) <= 5 * 3'000, "writes resume after a leader's death");
+  }
+
+  const Settings settings_;
+  Prng prng_;
+  ClusterProcesses cluster_;
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;
+  std::vector<std::uint64_t> leader_pauses_ms_;
+  std::string linearizable_ = "not checked";
+  int failures_ = 0;
+};
+
+}  // namespace
+}  // namespace aspen::e2e
+
+int main(int argc, char** argv) {
+  aspen::e2e::Settings settings;
+  CLI::App app("Kills and restarts nodes of a real cluster under load and checks what clients saw");
+  app.add_option("--node", settings.binary, "the aspen-node to run")->required();
+  app.add_option("--dir", settings.directory, "data and logs; must not exist");
+  app.add_option("--nodes", settings.nodes)->check(CLI::Range(1, 7));
+  app.add_option("--cycles", settings.cycles);
+  app.add_option("--clients", settings.clients)->check(CLI::Range(2, 256));
+  app.add_option("--seed", settings.seed);
+  app.add_flag("--all-at-once", settings.all_at_once, "kill the whole cluster in each cycle");
+  CLI11_PARSE(app, argc, argv);
+  if (settings.seed == 0) settings.seed = aspen::e2e::now_ns();
+  const bool temporary = settings.directory.empty();
+  if (temporary) {
+    std::string pattern = (std::filesystem::temp_directory_path() / "aspen-chaos-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) return 2;
+    settings.directory = pattern;
+  } else if (std::filesystem::exists(settings.directory)) {
+    fmt::print(stderr, "{} exists already\n", settings.directory);
+    return 2;
+  }
+  settings.directory = std::filesystem::absolute(settings.directory).string();
+  fmt::print("seed {}, data in {}\n", settings.seed, settings.directory);
+  std::fflush(stdout);
+  const int status = aspen::e2e::Chaos(settings).run();
+  if (temporary && status == 0) std::filesystem::remove_all(settings.directory);
+  return status;
+}

@@ -1,0 +1,126 @@
+#include "tests/e2e/processes.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "node/base/assert.h"
+
+namespace aspen::e2e {
+
+namespace {
+
+// In the child: never returns.
+[[noreturn]] void run(const std::vector<std::string>& arguments, const std::string& log) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const int out = ::open(log.c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0644);
+  ::dup2(out, STDOUT_FILENO);
+  ::dup2(out, STDERR_FILENO);
+  std::vector<char*> pointers;
+  for (const std::string& argument : arguments) {
+    pointers.push_back(const_cast<char*>(argument.c_str()));
+  }
+  pointers.push_back(nullptr);
+  ::execv(pointers[0], pointers.data());
+  ::_exit(127);
+}
+
+int wait_for(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+}  // namespace
+
+std::uint16_t free_port() {
+  static std::set<std::uint16_t> given;
+  for (;;) {  // the kernel gives another one each time
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ASPEN_ASSERT(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+    socklen_t size = sizeof(address);
+    ASPEN_ASSERT(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    ::close(fd);
+    const std::uint16_t port = ntohs(address.sin_port);
+    if (given.insert(port).second) return port;
+  }
+}
+
+ClusterProcesses::ClusterProcesses(ClusterOptions options) : options_(std::move(options)) {
+  std::filesystem::create_directories(options_.directory);
+  const std::string secret = options_.directory + "/secret";
+  std::ofstream(secret) << "a secret that is long enough for a test\n";
+  std::filesystem::permissions(secret, std::filesystem::perms::owner_read);
+  for (std::size_t i = 0; i < options_.nodes; ++i) {
+    NodeProcess node;
+    node.name = "n" + std::to_string(i + 1);
+    node.directory = options_.directory + "/" + node.name;
+    node.client_port = free_port();
+    node.peer_port = free_port();
+    node.http_port = free_port();
+    nodes_.push_back(std::move(node));
+  }
+}
+
+ClusterProcesses::~ClusterProcesses() {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) kill9(i);
+}
+
+void ClusterProcesses::start_all() {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) start(i);
+}
+
+void ClusterProcesses::start(std::size_t index) {
+  NodeProcess& node = nodes_.at(index);
+  ASPEN_ASSERT(node.pid == 0);
+  const auto local = [](std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); };
+  std::vector<std::string> arguments{options_.binary,
+                                     "--name=" + node.name,
+                                     "--data-dir=" + node.directory,
+                                     "--listen-client=" + local(node.client_port),
+                                     "--listen-peer=" + local(node.peer_port),
+                                     "--listen-http=" + local(node.http_port),
+                                     "--peer-secret-file=" + options_.directory + "/secret"};
+  arguments.insert(arguments.end(), options_.flags.begin(), options_.flags.end());
+  const pid_t pid = ::fork();
+  ASPEN_ASSERT(pid >= 0);
+  if (pid == 0) run(arguments, options_.directory + "/" + node.name + ".log");
+  node.pid = pid;
+}
+
+void ClusterProcesses::kill9(std::size_t index) {
+  NodeProcess& node = nodes_.at(index);
+  if (node.pid == 0) return;
+  ::kill(node.pid, SIGKILL);
+  wait_for(node.pid);
+  node.pid = 0;
+}
+
+int ClusterProcesses::terminate(std::size_t index) {
+  NodeProcess& node = nodes_.at(index);
+  ASPEN_ASSERT(node.pid != 0);
+  ::kill(node.pid, SIGTERM);
+  const int status = wait_for(node.pid);
+  node.pid = 0;
+  return status;
+}
+
+std::vector<std::string> ClusterProcesses::endpoints() const {
+  std::vector<std::string> list;
+  for (const NodeProcess& node : nodes_) list.push_back(node.client_address());
+  return list;
+}
+
+}  // namespace aspen::e2e
