@@ -52,7 +52,7 @@ SyncFigures measure_log(SegmentLog& log, const Clock& clock, BatchShape shape, D
 
 // The same without the disk's wait: what encoding, checksums and the system call cost.
 void print_append_cost(SegmentLog& log, const Clock& clock, BatchShape shape) {
-  constexpr int rounds = 2'000;
+  constexpr int rounds = 400;
   const Instant start = clock.now();
   for (int i = 0; i < rounds; ++i) {
     static_cast<void>(log.append({{}, {}, batch_entries(log.last() + 1, shape)}));

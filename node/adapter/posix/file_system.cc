@@ -23,6 +23,7 @@ namespace {
 constexpr std::size_t parts_per_call_max = 256;
 static_assert(parts_per_call_max <= IOV_MAX, "one call of pwritev takes them");
 constexpr std::size_t zero_block_bytes = 1024 * 1024;
+constexpr std::uint64_t zero_blocks_per_sync = 4;
 
 tl::unexpected<Error> failed(const char* what, int error) noexcept {
   const auto detail = static_cast<std::uint64_t>(error);
@@ -100,6 +101,10 @@ class PosixFile final : public File {
       const std::string_view part =
           std::string_view(zeros).substr(0, std::min<std::uint64_t>(zeros.size(), size_bytes - at));
       if (auto written = write(at, std::span(&part, 1)); !written) return written;
+      // In steps, so that a file prepared in the background does not hold up the syncs of others
+      // behind one burst of writes.
+      if ((at / zeros.size() + 1) % zero_blocks_per_sync != 0) continue;
+      if (auto synced = sync(); !synced) return synced;
     }
     return {};
   }

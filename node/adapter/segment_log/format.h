@@ -87,8 +87,8 @@ struct EncodedRecord {
 // Reuses its memory from record to record. Not thread-safe.
 class RecordEncoder {
  public:
-  // `entries` is the part of the batch that this record carries; with_state says whether it also
-  // carries the batch's truncation and hard state. The result lives until the next call.
+  // Carries the truncation and hard state of `state` and these entries, which may be another part
+  // of a batch than that of `state`. The result lives until the next call.
   [[nodiscard]] const EncodedRecord& batch(RecordHeader header, const LogBatch& state,
                                            std::span<const Entry> entries, std::uint64_t salt);
   [[nodiscard]] const EncodedRecord& body(RecordHeader header, std::string_view body,

@@ -1,8 +1,7 @@
 // The segment log passes the contract, on the machine's file system and on the simulated one.
-#include <filesystem>
-
 #include "node/adapter/posix/file_system.h"
 #include "tests/adapter/segment_log/segment_log_subject.h"
+#include "tests/adapter/segment_log/temporary_directory.h"
 #include "tests/contract/log_store_contract.h"
 #include "tests/contract/sim_file_system.h"
 
@@ -13,23 +12,8 @@ using adapter::segment_log::Preparation;
 using adapter::segment_log::SegmentLogSubject;
 using adapter::segment_log::small_options;
 
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string pattern = testing::TempDir() + "aspen-log-XXXXXX";
-    path_ = ::mkdtemp(pattern.data());
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 struct RealStorage {
-  TemporaryDirectory directory;
+  adapter::segment_log::TemporaryDirectory directory;
   adapter::posix::PosixFileSystem files;
 };
 
