@@ -95,13 +95,15 @@ void add_cluster_commands(CLI::App& app, Parsed& parsed) {
   init->add_option("--member", parsed.member_texts,
                    "name=NAME,peer=HOST:PORT,client=HOST:PORT; once for each member")
       ->required()
-      ->allow_extra_args(false);
+      ->allow_extra_args(false)
+      ->check([](const std::string& text) {
+        const auto member = parse_member(text);
+        return member ? std::string() : member.error();
+      });
   init->add_option("--cluster-id", parsed.init.cluster_id, "default: a random one");
   init->callback([&parsed] {
     for (const std::string& text : parsed.member_texts) {
-      auto member = parse_member(text);
-      if (!member) throw CLI::ValidationError("--member", member.error());
-      parsed.init.members.push_back(std::move(*member));
+      parsed.init.members.push_back(*parse_member(text));
     }
     // The first member is asked unless another endpoint was named.
     if (parsed.flags.endpoints.empty()) {

@@ -194,7 +194,7 @@ Outcome<std::unique_ptr<Client>> Client::create(Options options) {
     endpoint.maintenance = etcdserverpb::Maintenance::NewStub(endpoint.channel);
     endpoint.cluster = aspen::v1::Cluster::NewStub(endpoint.channel);
   }
-  return std::unique_ptr<Client>(new Client(std::move(state)));
+  return std::make_unique<Client>(std::move(state));
 }
 
 Client::Client(std::unique_ptr<State> state) : state_(std::move(state)) {

@@ -81,8 +81,12 @@ class Client {
 
  private:
   struct State;
+
+ public:
+  // For create() alone.
   explicit Client(std::unique_ptr<State> state);
 
+ private:
   std::unique_ptr<State> state_;
 };
 
