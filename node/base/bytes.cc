@@ -39,7 +39,9 @@ Bytes& Bytes::operator=(Bytes&& other) noexcept {
 
 void Bytes::release() noexcept {
   if (block_ == nullptr) return;
-  if (block_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+  const std::uint32_t before = block_->references.fetch_sub(1, std::memory_order_acq_rel);
+  ASPEN_ASSERT(before > 0);
+  if (before == 1) {
     std::destroy_at(block_);
     std::free(block_);
   }

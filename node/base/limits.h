@@ -96,6 +96,9 @@ inline constexpr std::size_t response_bytes_max = 128 * 1024 * 1024;  // one com
 inline constexpr std::size_t clean_rows_max = 16'384;  // one step of physical deletion
 // Keys fetched from the state store at once.
 inline constexpr std::size_t read_batch_keys_max = 256;
+// Keys whose newest version the store remembers, and how long they may be: 16 MiB at most.
+inline constexpr std::size_t meta_cache_slots_max = 65'536;
+inline constexpr std::size_t meta_cache_key_bytes_max = 128;
 // Block cache and write buffers of the state store.
 inline constexpr std::size_t state_store_memory_bytes_min = 32 * 1024 * 1024;
 inline constexpr std::size_t state_store_open_files_max = 256;
@@ -139,10 +142,10 @@ inline constexpr std::size_t workers_max = 64;
 inline constexpr std::size_t actors_max = 1 << 20;  // of one system
 inline constexpr std::size_t children_max = 1 << 16;
 inline constexpr std::size_t actor_name_bytes_max = 64;
-inline constexpr std::size_t actor_names_max = 4096;  // of one system
-inline constexpr std::size_t actor_timers_max = 256;  // of one actor
+inline constexpr std::size_t actor_names_max = 4096;     // of one system
+inline constexpr std::size_t actor_timers_max = 256;     // of one actor
 inline constexpr std::size_t asks_pending_max = 65'536;  // of one actor
-inline constexpr std::size_t message_bytes_max = 488;  // larger ones travel behind a unique_ptr
+inline constexpr std::size_t message_bytes_max = 488;    // larger ones travel behind a unique_ptr
 inline constexpr std::size_t mailbox_messages_default = 1024;
 inline constexpr std::size_t mailbox_messages_max = 1 << 20;
 inline constexpr std::size_t turn_messages_max = 64;  // then the next actor has its turn
