@@ -74,6 +74,7 @@ Result<Config> decode_config(std::string_view bytes) {
     config.members.push_back(std::move(member));
   }
   if (!in.done()) return fail(Code::corrupt, "malformed membership entry");
+  ASPEN_ASSERT(config.members.size() == count);
   return config;
 }
 
