@@ -260,6 +260,7 @@ void Cell::retire() noexcept {
   retire_when_ended_ = false;
   handled_.set(0);
   dropped_.set(0);
+  refused_.set(0);
   late_answers_.set(0);
   restarts_.set(0);
   phase_ = Phase::unborn;

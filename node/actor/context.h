@@ -196,6 +196,7 @@ Result<void> Context<A>::ask(const Ref<P>& target, M&& message, Duration timeout
                              F continuation) const {
   using Message = std::remove_cvref_t<M>;
   static_assert(Request<Message>, "only a request has an answer: it names its Reply");
+  ASPEN_ASSERT(timeout >= Duration::zero());
   using Reply = typename Message::Reply;
   using Waiting = Continuation<A, Reply, F>;
   Node& waiting = make_node(Waiting::type, Waiting(std::move(continuation)));
@@ -209,7 +210,9 @@ Result<void> Context<A>::ask(const Ref<P>& target, M&& message, Duration timeout
   Result<void> sent = target.request(std::forward<M>(message), std::move(responder));
   if (!sent) {
     responder.release();
-    if (Node* node = cell_.close_ask(*key)) drop_node(*node, sent.error().code);
+    Node* const unsent = cell_.close_ask(*key);
+    ASPEN_ASSERT(unsent != nullptr);  // nobody could have answered
+    drop_node(*unsent, sent.error().code);
   }
   return sent;
 }
@@ -266,6 +269,8 @@ template <class A>
   made.name = type_name<A>();
   made.handlers = HandlerTable<A, ProtocolOf<A>>::handlers.data();
   made.handler_count = ProtocolOf<A>::size;
+  ASPEN_ASSERT(!made.name.empty());
+  ASPEN_ASSERT(made.handlers[made.handler_count] == nullptr);  // the table's end
   made.protocol = &protocol_tag<ProtocolOf<A>>;
   if constexpr (requires { &A::pre_start; }) {
     made.pre_start = [](Cell& cell) noexcept -> Result<void> {

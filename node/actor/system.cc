@@ -71,6 +71,7 @@ Result<System::Entry*> System::take_entry(const Blueprint& blueprint, std::size_
 
 Result<Address> System::create(const Blueprint& blueprint, const Worker& parent) {
   const ChildOptions& options = blueprint.options;
+  ASPEN_ASSERT(parent.number() < workers_.size());
   const Result<void> valid = validate(options);
   if (!valid) return tl::unexpected<Error>(valid.error());
   const std::size_t worker_number =
@@ -82,6 +83,7 @@ Result<Address> System::create(const Blueprint& blueprint, const Worker& parent)
   if (options.name.empty()) return address;
   const Result<void> named = registry_.take(options.name, address, blueprint.type.protocol);
   if (named) return address;
+  ASPEN_ASSERT(entry->worker == worker_number);
   entry->cell->close_unused();
   {
     const ThreadLockGuard guard(lock_);
