@@ -29,6 +29,7 @@ void Core::State::on_message(const PeerId& from, Append& m) {
   if (m.term > term()) become_follower(m.term, from.id);
   follow(from);
   stream = std::max(stream, m.epoch);
+  ASPEN_ASSERT(leader == from.id && m.term == term());
   if (!holds(m.prev)) {
     const LogId hint = log.hint_for(m.prev.index);
     send(from, AppendReply{term(), m.epoch, false, hint.index, hint.term}, after_hard_state());

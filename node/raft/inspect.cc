@@ -128,6 +128,8 @@ void add_all(Hasher& h, const List& list) {
 }  // namespace
 
 std::uint64_t Core::State::hash() const noexcept {
+  ASPEN_ASSERT(soft_told.term <= term());
+  ASPEN_ASSERT(disk.written() <= log.last().index);
   Hasher h;
   Prng dice = prng;
   h.add(self).add(dice.next());

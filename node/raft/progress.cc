@@ -29,6 +29,7 @@ bool Progress::acknowledged(Index index) noexcept {
   }
   if (index <= match) return false;
   match = index;
+  waiting = false;
   next = std::max(next, match + 1);
   return true;
 }
@@ -39,8 +40,9 @@ void Progress::accepted(Index index) noexcept {
   if (state == ProgressState::replicate) return;
   ASPEN_ASSERT(window.empty());
   // An acknowledgement stops at the peer's durable index: what it holds beyond is sent once more.
+  // One that says nothing new does not end the wait of a later probe: a peer with a slow disk would
+  // be sent the same entries once per round trip, and once per duplicate of its answer.
   state = ProgressState::replicate;
-  waiting = false;
   next = match + 1;
 }
 

@@ -30,7 +30,7 @@ struct InFlight {
 struct Progress {
   PeerId peer;
   ProgressState state = ProgressState::probe;
-  bool waiting = false;  // probe: one is under way
+  bool waiting = false;  // probe: one is under way, or nothing new came since the last heartbeat
   bool verify = false;   // replicate: ask whether what was sent has arrived, with an empty append
   Index match;           // durable at the peer and equal; never falls
   Index next;            // match < next <= last + 1

@@ -111,7 +111,7 @@ TEST(Follower, Figure7EveryLogIsBroughtIntoLine) {
       const auto* spec = leader.spec(2);
       Append append;
       if (spec != nullptr) {
-        append = append_of(8, spec->prev, {}, 0, spec->epoch.value);
+        append = in_stream(spec->epoch, append_of(8, spec->prev, {}));
         for (Index at = spec->lo; at <= spec->hi; at = at + 1) {
           append.entries.push_back(command(leader_terms[at.value - 1], at.value));
         }
@@ -156,7 +156,7 @@ TEST(Follower, AnOldCompletionDoesNotAcknowledgeNewEntries) {
   Solo s(3);
   s.from(2, append_of(1, log_id(1, 1), {command(1, 2), command(1, 3)}));
   const IoId old = s.issued;
-  s.from(3, append_of(2, log_id(1, 1), {command(2, 2), command(2, 3)}, 0, 7));
+  s.from(3, in_stream(Epoch(7), append_of(2, log_id(1, 1), {command(2, 2), command(2, 3)})));
   s.turn({LogDurable{old}});
   const AppendReply* early = s.sent<AppendReply>(3);
   EXPECT_TRUE(early == nullptr || early->match <= Index(1));

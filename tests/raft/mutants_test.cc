@@ -12,7 +12,7 @@
 namespace aspen::raft {
 namespace {
 
-constexpr std::uint64_t seeds_max = 1000;
+constexpr std::uint64_t seeds_max = 3000;
 
 // In a process of its own; an assertion ends it with a signal.
 [[noreturn]] void hunt(Mutant mutant) {

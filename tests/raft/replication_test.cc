@@ -228,6 +228,25 @@ TEST(Replication, EntriesBelowTheTailAreAskedFromTheDriver) {
   EXPECT_EQ(s.sent<Append>(3)->entries.size(), 2U);
 }
 
+// A peer whose disk is slow answers, and repeats its answers, before it holds anything new: that
+// must not make the leader send the same entries again, or duplicates would breed duplicates.
+TEST(Replication, AnAnswerWithoutNewsDoesNotRepeatTheEntries) {
+  Solo s(boot_state(3, std::vector<std::uint64_t>(9, 1)));
+  s.lead({2});
+  const Epoch epoch = s.sent<Append>(3)->epoch;
+  s.from(3, AppendReply{Term(2), epoch, false, Index(4), Term(1)});
+  s.from(3, AppendReply{Term(2), epoch, true, Index(4), Term()});
+  ASSERT_NE(s.spec(3), nullptr);
+  for (int copy = 0; copy < 3; ++copy) {
+    s.from(3, AppendReply{Term(2), epoch, true, Index(4), Term()});
+    EXPECT_EQ(s.spec(3), nullptr);
+    EXPECT_EQ(appends_to(s, 3), 0U);
+  }
+  s.ticks(small_tuning().heartbeat_ticks);
+  ASSERT_NE(s.spec(3), nullptr);
+  EXPECT_EQ(s.spec(3)->lo, Index(5));
+}
+
 // P9: the least of what all members hold and what the own state would survive a crash with; the
 // followers are told.
 TEST(Replication, P9PurgesWhatAllMembersHoldAndTheStateHasApplied) {

@@ -113,8 +113,12 @@ inline LogId log_id(std::uint64_t term, std::uint64_t index) {
   return LogId{Term(term), Index(index)};
 }
 inline Append append_of(std::uint64_t term, LogId prev, std::vector<Entry> entries,
-                        std::uint64_t commit = 0, std::uint64_t epoch = 1) {
-  return Append{Term(term), prev, std::move(entries), Index(commit), Epoch(epoch)};
+                        std::uint64_t commit = 0) {
+  return Append{Term(term), prev, std::move(entries), Index(commit), Epoch(1)};
+}
+inline Append in_stream(Epoch epoch, Append append) {
+  append.epoch = epoch;
+  return append;
 }
 // An answer that accepts the newest append to node n in the last effects of `leader`.
 inline AppendReply accept(const Solo& leader, std::uint64_t n, std::uint64_t match) {
