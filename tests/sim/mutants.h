@@ -23,7 +23,7 @@ namespace aspen::sim {
 struct MutantOptions {
   std::uint64_t seeds = 1000;  // at most as many for each
   Insight insight = Insight::full;
-  std::string only;  // a name; empty: all
+  std::string only = {};  // a name; empty: all
 };
 
 struct Kill {
