@@ -1,0 +1,230 @@
+// The replica's actors together, over memory stores and a network that a test cuts.
+#include "node/replica/raft_actor.h"
+
+#include <gtest/gtest.h>
+
+#include "node/kv/command.h"
+#include "tests/replica/sim_cluster.h"
+
+namespace aspen::replica {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::uint64_t seed = 7;
+
+bool done(const SimNode::Answer& answer) {
+  return answer->has_value() && (*answer)->has_value();
+}
+
+std::string value_of(const ReadReply& reply) {
+  const auto& kvs = std::get<kv::RangeResponse>(reply.result).kvs;
+  return kvs.empty() ? std::string() : kvs[0].value;
+}
+
+// A node that does not lead and is not cut off.
+SimNode& follower(SimCluster& cluster) {
+  std::size_t node = cluster.leader().value();
+  do {
+    node = (node + 1) % cluster.nodes.size();
+  } while (cluster.isolated.count(node) > 0);
+  return cluster.at(node);
+}
+
+TEST(RaftActor, AnswersAWriteAtTheNodeThatTookItAndReadsItAtEveryOther) {
+  SimCluster cluster(3, seed);
+  cluster.init();
+  std::int64_t revision = 1;
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto answer = cluster.at(i).put("key", std::to_string(i), seconds(5));
+    ASSERT_TRUE(cluster.run_until([&] { return answer->has_value(); }));
+    ASSERT_TRUE(done(answer)) << (*answer)->error().what;
+    EXPECT_EQ((**answer)->header.revision, ++revision);
+    EXPECT_EQ((**answer)->header.member, cluster.at(i).identity.identity->self.id);
+    for (std::size_t j = 0; j < 3; ++j) {
+      const auto read = cluster.at(j).get("key", seconds(5));
+      ASSERT_TRUE(cluster.run_until([&] { return read->has_value(); }));
+      ASSERT_TRUE((*read)->has_value()) << (*read)->error().what;
+      EXPECT_EQ(value_of(***read), std::to_string(i));
+    }
+  }
+}
+
+// Goal: a follower answers as soon as the commit notice is there, not at the next heartbeat.
+TEST(RaftActor, AWriteThroughAFollowerTakesTwoRoundTrips) {
+  SimCluster cluster(3, seed);
+  cluster.init();
+  cluster.run_for(seconds(1));
+  const auto answer = follower(cluster).put("key", "value", seconds(5));
+  cluster.run_for(milliseconds(6));  // forward, append, acknowledgement, commit notice
+  EXPECT_TRUE(done(answer));
+}
+
+// Goal: a client whose leader dies sees latency and nothing else, and its write happens once.
+// Method: the leader takes the forward and is cut off before anything of it leaves.
+TEST(RaftActor, AWriteWhoseLeaderIsLostIsProposedAgainOnce) {
+  SimCluster cluster(3, seed);
+  cluster.init();
+  const std::size_t old_leader = cluster.leader().value();
+  SimNode& origin = follower(cluster);
+  cluster.lose = [&](const OutgoingCast& cast) {
+    return cast.type == wire::cast_raft && cluster.leader() == old_leader &&
+           cast.payload.view().find("lost") != std::string_view::npos;
+  };
+  const auto answer = origin.put("key", "lost", seconds(20));
+  cluster.run_for(milliseconds(20));
+  cluster.lose = nullptr;
+  cluster.isolate(old_leader);
+  ASSERT_TRUE(cluster.run_until([&] { return answer->has_value(); }));
+  ASSERT_TRUE(done(answer)) << (*answer)->error().what;
+  EXPECT_EQ((**answer)->header.revision, 2);
+  cluster.heal();
+  const auto next = origin.put("key", "next", seconds(5));
+  ASSERT_TRUE(cluster.run_until([&] { return done(next); }));
+  EXPECT_EQ((**next)->header.revision, 3);  // the old leader's copy was overwritten
+}
+
+TEST(RaftActor, WithoutAQuorumAWriteEndsAtItsDeadlineWithAnHonestError) {
+  SimCluster cluster(3, seed);
+  cluster.init();
+  const std::size_t leader = cluster.leader().value();
+  cluster.isolate(leader);
+  const auto taken = cluster.at(leader).put("a", "1", seconds(2));  // it is in the log
+  ASSERT_TRUE(cluster.run_until([&] { return taken->has_value(); }));
+  ASSERT_FALSE((*taken)->has_value());
+  EXPECT_TRUE(outcome_unknown((*taken)->error().code));
+  cluster.run_for(seconds(3));  // it has stepped down by now
+  const auto waiting = cluster.at(leader).put("b", "1", seconds(2));
+  ASSERT_TRUE(cluster.run_until([&] { return waiting->has_value(); }));
+  ASSERT_FALSE((*waiting)->has_value());
+  EXPECT_TRUE(certainly_not_applied((*waiting)->error().code));
+  const auto read = cluster.at(leader).get("a", seconds(2));
+  ASSERT_TRUE(cluster.run_until([&] { return read->has_value(); }));
+  EXPECT_FALSE((*read)->has_value());
+}
+
+TEST(RaftActor, ALateForwardOfAnotherTermIsRefused) {
+  SimCluster cluster(3, seed);
+  cluster.init();
+  const std::size_t leader = cluster.leader().value();
+  SimNode& node = cluster.at(leader);
+  const Term term = node.view().raft.soft.term;
+  const Index last = node.view().raft.last.index;
+  kv::PutRequest request;
+  request.key = "key";
+  const PeerId from = follower(cluster).identity.identity->self;
+  told(node.raft.tell(
+      ForwardReceived{from, {Term(term.value - 1), 1, 1, Bytes(kv::encode_request(request))}}));
+  told(node.raft.tell(ForwardReceived{from, {term, 1, 2, Bytes("no request")}}));
+  cluster.run_for(milliseconds(100));
+  EXPECT_EQ(node.view().raft.last.index, last);
+}
+
+TEST(RaftActor, ReplicasThatAllCrashComeBackWithTheirData) {
+  SimCluster cluster(3, seed);
+  cluster.init();
+  for (int i = 0; i < 50; ++i) {
+    const auto answer = cluster.at(0).put("key" + std::to_string(i), "value", seconds(5));
+    ASSERT_TRUE(cluster.run_until([&] { return done(answer); }));
+  }
+  for (const auto& node : cluster.nodes) node->crash();
+  for (const auto& node : cluster.nodes) node->start();
+  const auto read = cluster.at(1).get("key49", seconds(10));
+  ASSERT_TRUE(cluster.run_until([&] { return read->has_value(); }));
+  ASSERT_TRUE((*read)->has_value());
+  EXPECT_EQ(value_of(***read), "value");
+  EXPECT_EQ((**read)->header.revision, 51);
+}
+
+TEST(RaftActor, AFullDiskRefusesWritesServesReadsAndRecovers) {
+  SimCluster cluster(3, seed);
+  cluster.init();
+  const auto before = cluster.at(0).put("key", "before", seconds(5));
+  ASSERT_TRUE(cluster.run_until([&] { return done(before); }));
+  for (const auto& node : cluster.nodes) node->free_bytes = 10;
+  cluster.run_for(milliseconds(200));
+  const auto refused = cluster.at(0).put("key", "refused", seconds(5));
+  ASSERT_TRUE(cluster.run_until([&] { return refused->has_value(); }));
+  ASSERT_FALSE((*refused)->has_value());
+  EXPECT_EQ((*refused)->error().code, Code::no_space);
+  EXPECT_STREQ((*refused)->error().what, "etcdserver: mvcc: database space exceeded");
+  const std::size_t leader = cluster.leader().value();
+  cluster.isolate(leader);  // an election has room
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.leader().has_value(); }));
+  const auto read = follower(cluster).get("key", seconds(5));
+  ASSERT_TRUE(cluster.run_until([&] { return read->has_value(); }));
+  ASSERT_TRUE((*read)->has_value());
+  EXPECT_EQ(value_of(***read), "before");
+  cluster.heal();
+  for (const auto& node : cluster.nodes) node->free_bytes = UINT64_MAX;
+  cluster.run_for(milliseconds(200));
+  const auto after = cluster.at(0).put("key", "after", seconds(10));
+  ASSERT_TRUE(cluster.run_until([&] { return after->has_value(); }));
+  EXPECT_TRUE(done(after));
+}
+
+TEST(RaftActor, IsReadyOnceALeaderIsKnown) {
+  SimCluster cluster(3, seed);
+  cluster.run_for(milliseconds(200));
+  EXPECT_FALSE(cluster.at(1).health.last.ready);
+  EXPECT_NE(cluster.at(1).health.last.reason.find("uninitialised"), std::string::npos);
+  cluster.init();
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.at(1).health.last.ready; }));
+  cluster.isolate(1);
+  ASSERT_TRUE(cluster.run_until([&] { return !cluster.at(1).health.last.ready; }));
+  EXPECT_TRUE(cluster.at(1).health.last.live);
+}
+
+TEST(RaftActor, DamageOfTheStateEndsTheNode) {
+  SimCluster cluster(1, seed);
+  cluster.init();
+  cluster.at(0).state.set_write_error(Error{Code::corrupt, "bad block"});
+  const auto answer = cluster.at(0).put("key", "value", seconds(5));
+  ASSERT_TRUE(cluster.run_until([&] { return !cluster.at(0).fatal.errors.empty(); }));
+  EXPECT_EQ(cluster.at(0).fatal.errors[0].code, Code::corrupt);
+  EXPECT_FALSE(done(answer));
+}
+
+// Goal: whatever is cut and crashed, each write that was acknowledged is there, and each client's
+// writes have their own revision. Method: random faults over several seeds.
+TEST(RaftActor, NoAcknowledgedWriteIsLostUnderRandomFaults) {
+  for (std::uint64_t run = 1; run <= 15; ++run) {
+    SCOPED_TRACE(run);
+    SimCluster cluster(3, run);
+    cluster.init();
+    std::vector<std::pair<std::string, SimNode::Answer>> writes;
+    for (int i = 0; i < 150; ++i) {
+      SimNode& node = cluster.at(cluster.prng.below(3));
+      const std::string key = "key" + std::to_string(i);
+      if (node.system != nullptr) writes.emplace_back(key, node.put(key, key, seconds(3)));
+      cluster.run_for(milliseconds(cluster.prng.below(60)));
+      SimNode& victim = cluster.at(cluster.prng.below(3));
+      if (cluster.prng.chance(1, 25) && victim.system != nullptr) victim.crash();
+      if (cluster.prng.chance(1, 10) && victim.system == nullptr) victim.start();
+      if (cluster.prng.chance(1, 25)) cluster.isolate(cluster.prng.below(3));
+      if (cluster.prng.chance(1, 10)) cluster.heal();
+    }
+    cluster.heal();
+    for (const auto& node : cluster.nodes) {
+      if (node->system == nullptr) node->start();
+    }
+    ASSERT_TRUE(cluster.run_until([&] { return cluster.leader().has_value(); }));
+    std::set<std::int64_t> revisions;
+    std::size_t acknowledged = 0;
+    for (const auto& [key, answer] : writes) {
+      if (!done(answer)) continue;
+      ++acknowledged;
+      EXPECT_TRUE(revisions.insert((**answer)->header.revision).second) << key;
+      const auto read = cluster.at(acknowledged % 3).get(key, seconds(20));
+      ASSERT_TRUE(cluster.run_until([&] { return read->has_value(); }));
+      ASSERT_TRUE((*read)->has_value()) << (*read)->error().what;
+      EXPECT_EQ(value_of(***read), key);
+    }
+    EXPECT_GT(acknowledged, 20U);
+    for (const auto& node : cluster.nodes) EXPECT_TRUE(node->fatal.errors.empty());
+  }
+}
+
+}  // namespace
+}  // namespace aspen::replica
