@@ -177,9 +177,28 @@ void Core::State::resign() {
   ASPEN_ASSERT(leader_reads.empty());
 }
 
+// Of two nodes that time out together only one may go on, or they would split the vote and wait
+// once more. Only an equal asks in vain: whoever it is that precedes would be granted by it.
+bool Core::State::precedes(const PeerId& other, const PreVote& m) const noexcept {
+  if (role != RoleState::pre_candidate || m.term != Term(term().value + 1)) return false;
+  return m.last == log.last() && self.id > other.id;
+}
+
+// Who is about to time out lets the other finish first. The wait stays within 2T, so that a
+// candidate that cannot win holds nobody up.
+void Core::State::yield_to_candidate() noexcept {
+  ASPEN_ASSERT(role == RoleState::follower);
+  const std::uint32_t longest = 2 * tuning.election_ticks_min;
+  const std::uint32_t later = election_elapsed + tuning.heartbeat_ticks;
+  election_wait = std::max(election_wait, std::min(later, longest));
+  ASPEN_ASSERT(election_wait <= longest);
+}
+
 void Core::State::on_message(const PeerId& from, const PreVote& m) {
   ASPEN_ASSERT(m.term.value > 0);
-  const bool granted = m.term > term() && up_to_date(m.last) && !hears_leader();
+  const bool granted =
+      m.term > term() && up_to_date(m.last) && !hears_leader() && !precedes(from, m);
+  if (granted && role == RoleState::follower) yield_to_candidate();
   const Term said = granted ? m.term : term();
   send(from, PreVoteReply{said, granted}, after_hard_state());
 }

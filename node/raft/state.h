@@ -145,6 +145,8 @@ struct Core::State {
   [[nodiscard]] bool hears_leader() const noexcept;
   [[nodiscard]] bool up_to_date(const LogId& candidate) const noexcept;
   void draw_election_wait() noexcept;
+  [[nodiscard]] bool precedes(const PeerId& other, const PreVote& m) const noexcept;
+  void yield_to_candidate() noexcept;
   void tick_election();
   void pre_campaign();
   void campaign();

@@ -243,6 +243,39 @@ TEST(Election, NobodyCampaignsWithoutBeingAVoter) {
   EXPECT_TRUE(unknown.sent<VoteReply>(2)->granted);
 }
 
+// Two equal nodes that time out together do not split the vote: one of them goes first.
+TEST(Election, OfTwoEqualPreCandidatesTheHigherIdGoesOn) {
+  BootState high = boot_state(3);
+  high.self = peer_id(2);
+  Solo a(3);
+  Solo b(std::move(high));
+  a.turn({Campaign{}});
+  b.turn({Campaign{}});
+  a.from(2, PreVote{Term(2), log_id(1, 1)});
+  EXPECT_TRUE(a.sent<PreVoteReply>(2)->granted);
+  b.from(1, PreVote{Term(2), log_id(1, 1)});
+  EXPECT_FALSE(b.sent<PreVoteReply>(1)->granted);
+  // A better log is granted whatever its id.
+  b.from(1, PreVote{Term(2), log_id(1, 2)});
+  EXPECT_TRUE(b.sent<PreVoteReply>(1)->granted);
+}
+
+// A grant holds the own candidacy back for a heartbeat, and never beyond 2T.
+TEST(Election, AGrantedPreVoteGoesFirst) {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    BootState boot = boot_state(3);
+    boot.seed = seed;
+    Solo s(std::move(boot));
+    std::uint64_t waited = 0;
+    for (; s.role() == RoleState::follower; ++waited) {
+      ASSERT_LT(waited, 20U);
+      s.from(2, PreVote{Term(2), log_id(1, 1)});
+      s.ticks(1);
+    }
+    EXPECT_EQ(waited, 20U);
+  }
+}
+
 TEST(Election, RequestsAreRepeatedUntilAnswered) {
   Solo s(3);
   s.turn({Campaign{}});
