@@ -125,6 +125,7 @@ Result<std::string> key_of_version_row(std::string_view row) {
   const auto prefix = prefix_of_version_row(row);
   if (!prefix) return tl::unexpected(prefix.error());
   std::string_view rest = prefix->substr(1);
+  ASPEN_ASSERT(rest.size() >= 2);  // prefix_of_version_row() saw to it
   if (!rest.ends_with(std::string_view("\0\x01", 2))) {
     return fail(Code::corrupt, "state store: version row without the end of its key");
   }

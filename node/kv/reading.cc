@@ -216,7 +216,8 @@ Result<bool> Reading::satisfies(const Compare& compare) const {
       any = true;
       const auto meta = cursor.meta();
       if (!meta) return tl::unexpected(meta.error());
-      ASPEN_ASSERT(meta->version > 0);
+      ASPEN_ASSERT(cursor.key() >= compare.key);
+      ASPEN_ASSERT(meta->mod <= revisions_.current);
       const Pending* pending = cursor.pending();
       const Found found{*meta,
                         pending ? std::optional<std::size_t>(pending->operation) : std::nullopt};

@@ -65,7 +65,7 @@ Result<Applied> Store::apply(std::span<const Entry> entries) {
   ASPEN_ASSERT(!entries.empty());
   ASPEN_ASSERT(entries.front().id.index == state_.applied.index + 1);
   ASPEN_ASSERT(entries.front().id.term >= state_.applied.term);
-  Writer writer(*store_, state_);
+  Writer writer(*store_, state_, known_);
   writer.batch().reserve(batch_bytes_expected(entries));
   Applied applied;
   std::optional<AppliedConfig> config;
@@ -90,6 +90,9 @@ Result<Applied> Store::apply(std::span<const Entry> entries) {
     return tl::unexpected(written.error());
   }
   state_ = writer.state();
+  for (const auto& [key, pending] : writer.overlay().entries()) {
+    known_.set(key, pending.live, pending.meta);
+  }
   if (config) config_ = std::move(config);
   return applied;
 }

@@ -17,6 +17,7 @@
 #include "node/base/error.h"
 #include "node/base/ids.h"
 #include "node/kv/command.h"
+#include "node/kv/meta_cache.h"
 #include "node/kv/request.h"
 #include "node/kv/snapshot.h"
 #include "node/port/state_store.h"
@@ -100,6 +101,7 @@ class Store {
   StateStore* store_;
   State state_;
   std::optional<AppliedConfig> config_;
+  MetaCache known_;
 };
 
 }  // namespace aspen::kv

@@ -127,6 +127,8 @@ Result<void> check_nested(const TxnRequest& request, Writes& writes) {
   writes.puts.merge(success->puts);
   writes.puts.merge(failure->puts);
   ASPEN_ASSERT(writes.puts.size() >= before);
+  // The branches may share keys, so their union may be smaller than both together, never than one.
+  ASPEN_ASSERT(writes.puts.size() >= failure->puts.size());
   writes.deletes.add(success->deletes);
   writes.deletes.add(failure->deletes);
   return {};

@@ -127,6 +127,10 @@ Result<Writer::Before> Writer::before(std::string_view key) const {
     ASPEN_ASSERT(pending->meta.mod <= next_revision());
     return Before{pending->live, pending->meta};
   }
+  if (const MetaCache::Slot* slot = known_.find(key)) {
+    ASPEN_ASSERT(slot->meta.mod <= state_.revision);
+    return Before{slot->live, slot->meta};
+  }
   const auto found = reading().find(key);
   if (!found) return tl::unexpected(found.error());
   if (!*found) return Before{};

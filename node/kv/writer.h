@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "node/base/error.h"
+#include "node/kv/meta_cache.h"
 #include "node/kv/overlay.h"
 #include "node/kv/reading.h"
 #include "node/kv/request.h"
@@ -21,8 +22,9 @@ namespace aspen::kv {
 
 class Writer {
  public:
-  // `view` shows the state that `state` describes and outlives the writer.
-  Writer(const StateView& view, const State& state) : view_(view), state_(state) {}
+  // `view` shows the state that `state` describes; `known` is true to it. Both outlive the writer.
+  Writer(const StateView& view, const State& state, const MetaCache& known)
+      : view_(view), known_(known), state_(state) {}
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
@@ -37,6 +39,9 @@ class Writer {
   [[nodiscard]] std::size_t size_bytes() const noexcept { return batch_.size_bytes(); }
   [[nodiscard]] std::size_t response_bytes() const noexcept { return response_bytes_; }
   [[nodiscard]] StateBatch& batch() noexcept { return batch_; }
+
+  // What the batch wrote last to each key.
+  [[nodiscard]] const Overlay& overlay() const noexcept { return overlay_; }
 
   // Adds the rows of what is newest now: keys and state. Call it once, last.
   void finish();
@@ -82,6 +87,7 @@ class Writer {
   }
 
   const StateView& view_;
+  const MetaCache& known_;
   State state_;
   Overlay overlay_;
   StateBatch batch_;

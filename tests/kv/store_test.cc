@@ -365,6 +365,7 @@ TEST_F(StoreTest, AFailedReadAppliesNothing) {
   TxnRequest txn;
   txn.compare.push_back(compare("a", CompareTarget::mod, CompareResult::equal, 2));
   for (const Request& request : {Request(put("a", "2")), Request(del("a", "b")), Request(txn)}) {
+    machine.open();  // nothing is remembered: every request has to read
     machine.append(request);
     for (const Code code : {Code::io_error, Code::corrupt}) {
       state.set_read_error(Error{code, "broken"});

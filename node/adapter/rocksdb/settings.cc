@@ -6,6 +6,7 @@
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/rate_limiter.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/table_properties_collectors.h>
 #include <rocksdb/write_buffer_manager.h>
@@ -27,8 +28,9 @@ constexpr std::size_t protection_bytes = 8;
 constexpr std::size_t deletion_window = 4096;
 constexpr std::size_t deletion_trigger = 2048;
 
+// Small: a skip list that fits the processor's cache takes a row in half the time.
 std::size_t write_buffer_bytes(std::uint64_t memory_bytes) {
-  return std::clamp<std::size_t>(memory_bytes / 8, 4 * mib, 64 * mib);
+  return std::clamp<std::size_t>(memory_bytes / 16, 4 * mib, 32 * mib);
 }
 
 void set_memory(RocksdbSettings& out, std::uint64_t memory_bytes) {
@@ -49,6 +51,9 @@ void set_memory(RocksdbSettings& out, std::uint64_t memory_bytes) {
   o.max_open_files = static_cast<int>(limits::state_store_open_files_max);
   o.memtable_prefix_bloom_size_ratio = memtable_bloom_share;
   o.memtable_whole_key_filtering = true;
+  // Rows of one table (the first byte) are often written in order: the search for a place begins at
+  // the last one.
+  o.memtable_insert_with_hint_prefix_extractor.reset(::rocksdb::NewFixedPrefixTransform(1));
   ASPEN_ASSERT(2 * buffer < memory_bytes);
 }
 
