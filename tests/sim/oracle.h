@@ -33,6 +33,7 @@ class Oracle {
   Oracle(std::size_t nodes, Insight insight) : nodes_(nodes), insight_(insight) {}
 
   void violate(const char* check, std::string text);
+  [[nodiscard]] Insight insight() const noexcept { return insight_; }
   [[nodiscard]] bool violated() const noexcept { return violation_.has_value(); }
   [[nodiscard]] const std::optional<Violation>& violation() const noexcept { return violation_; }
 

@@ -22,17 +22,17 @@ struct FamilyRange {
 constexpr FamilyRange range_of(Family family) {
   switch (family) {
     case Family::crash_one:
-      return {second / 2, 30 * second, millisecond, 5 * second};
+      return {second / 4, 30 * second, millisecond, 5 * second};
     case Family::crash_many:
       return {2 * second, 60 * second, millisecond, 5 * second};
     case Family::crash_all:
       return {3 * second, 60 * second, millisecond, second};
     case Family::crash_armed:
-      return {second / 2, 30 * second, millisecond, 2 * second};
+      return {second / 4, 30 * second, millisecond, 2 * second};
     case Family::pause:
       return {second, 30 * second, 100 * millisecond, 10 * second};
     case Family::partition:
-      return {second, 30 * second, 100 * millisecond, 10 * second};
+      return {second / 3, 30 * second, 100 * millisecond, 10 * second};
     case Family::disk_stall:
       return {second / 2, 30 * second, 10 * millisecond, 5 * second};
     case Family::disk_slow:
@@ -99,7 +99,8 @@ DriverPlan draw_driver(Dice& dice, Time election_min) {
     d.append_late_ppm = static_cast<std::uint32_t>(dice.log_uniform(1000, 300'000));
   }
   if (dice.percent(40)) {
-    d.tick_skew_ppm = static_cast<std::uint32_t>(dice.log_uniform(100, 100'000));
+    d.tick_skew_ppm =
+        static_cast<std::uint32_t>(dice.log_uniform(100, dice.percent(50) ? 100'000 : 500'000));
   }
   d.purge_percent = static_cast<std::uint32_t>(dice.percent(30) ? 0 : dice.log_uniform(1, 100));
   return d;
@@ -117,6 +118,7 @@ WorkloadPlan draw_workload(Dice& dice) {
     w.payload_bytes = static_cast<std::uint32_t>(dice.log_uniform(16, 4096));
   }
   w.registers = dice.between(1, 5);
+  if (dice.percent(25)) w.burst = static_cast<std::uint32_t>(dice.log_uniform(1, 16));
   return w;
 }
 
@@ -218,7 +220,8 @@ std::string describe(const Plan& plan) {
   fmt::format_to(out,
                  "  workload  {} clients, think {} us, timeout {} us, reads {} %, swaps {} %, ",
                  w.clients, w.think, w.timeout, w.read_percent, w.cas_percent);
-  fmt::format_to(out, "padding {} B, {} registers\n", w.payload_bytes, w.registers);
+  fmt::format_to(out, "padding {} B, {} registers, bursts {}\n", w.payload_bytes, w.registers,
+                 w.burst);
   for (std::size_t i = 0; i < families; ++i) {
     if (plan.faults[i].every == 0) continue;
     fmt::format_to(out, "  fault     {} every {} us for {} us\n", to_string(static_cast<Family>(i)),

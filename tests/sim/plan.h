@@ -89,6 +89,7 @@ struct WorkloadPlan {
   std::uint32_t cas_percent = 20;
   std::uint32_t payload_bytes = 0;  // padding, up to this
   std::size_t registers = 3;
+  std::uint32_t burst = 0;  // writes that nobody waits for, up to so many beside each write
 };
 
 struct Plan {

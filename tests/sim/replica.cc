@@ -101,6 +101,7 @@ void Replica::pause(Time duration) {
 }
 
 void Replica::heal() {
+  tick_period_ = tick_period;
   armed_ = CrashPoint::none;
   disk_.heal();
   if (up() && disk_.busy()) schedule(world_.now(), Task::disk_done, ++writes_started_);
@@ -216,6 +217,14 @@ void Replica::turn() {
 void Replica::act(raft::Effects& effects) {
   if (effects.soft) on_soft(*effects.soft);
   if (!up() || crash_at(CrashPoint::before_sends)) return;
+  if (effects.commit.through > effects.commit.after && soft_.role == raft::RoleState::leader) {
+    check_leader_commit();
+    if (armed_ == CrashPoint::at_commit) {
+      on_commit(effects.commit);
+      if (crash_at(CrashPoint::at_commit)) return;
+      effects.commit.after = effects.commit.through;
+    }
+  }
   for (raft::Send& send : effects.sends) {
     if (send.after <= durable_) dispatch_send(send);
   }
@@ -250,8 +259,21 @@ void Replica::on_soft(const raft::SoftState& soft) {
        .node = static_cast<std::uint8_t>(node_),
        .values = {static_cast<std::uint64_t>(soft.role), soft.term.value, soft.leader.value}});
   if (!elected) return;
+  elected_commit_ = core_->metrics().commit;
   world_.oracle().became_leader(node_, soft.term);
   crash_at(CrashPoint::as_leader);
+}
+
+// Thesis 3.6.2: what a leader learns to be committed by counting ends with an entry of its term.
+void Replica::check_leader_commit() {
+  const Index commit = core_->metrics().commit;
+  if (world_.oracle().insight() == Insight::outside) return;
+  if (commit == elected_commit_ || core_->term_at(commit) == soft_.term) return;
+  if (commit <= disk_.view().purged().index) return;
+  world_.oracle().violate(
+      "a leader counts entries of its own term (P5)",
+      fmt::format("n{} leads in term {} and commits {} of term {}", node_, soft_.term.value,
+                  commit.value, core_->term_at(commit).value_or(Term()).value));
 }
 
 void Replica::purge(Index through) {

@@ -27,8 +27,9 @@ enum class CrashPoint : std::uint8_t {
   at_apply,       // a range was applied, nobody was answered
   at_state,       // the state became durable
   as_leader,      // just elected
+  at_commit,      // a leader knows that something is committed, and told nobody
 };
-inline constexpr std::uint64_t crash_points = 8;  // but none
+inline constexpr std::uint64_t crash_points = 9;  // but none
 
 class Replica {
  public:
@@ -86,6 +87,7 @@ class Replica {
   void on_tick();
   void purge(Index through);
   void on_soft(const raft::SoftState& soft);
+  void check_leader_commit();
   // True if it crashed here.
   bool crash_at(CrashPoint point);
 
@@ -112,8 +114,9 @@ class Replica {
     raft::AppendSpec spec;
   };
   std::vector<LateAppend> late_;
-  Index commit_;    // end of the last range
-  Index applying_;  // end of the range being applied, 0 if none
+  Index elected_commit_;  // the commit index when it became the leader
+  Index commit_;          // end of the last range
+  Index applying_;        // end of the range being applied, 0 if none
   std::vector<WaitingRead> reads_;
 };
 

@@ -103,10 +103,35 @@ void Workload::begin(std::size_t client) {
       healing_ ? std::min(plan.timeout, world_.plan().election_max()) : plan.timeout;
   next_turn(client, timeout);
   if (read) return replica.read(operation);
-  const std::size_t padding = plan.payload_bytes == 0 ? 0 : dice_.below(plan.payload_bytes + 1);
-  replica.propose(
-      operation,
-      encode({operation, record.action, record.target, record.value, record.expected}, padding));
+  if (plan.burst > 0) burst(client, node);
+  propose(operation);
+}
+
+void Workload::propose(std::uint64_t operation) {
+  const Record& record = at(operation);
+  const std::uint32_t padding = world_.plan().workload.payload_bytes;
+  const Command command{operation, record.action, record.target, record.value, record.expected};
+  Bytes payload = encode(command, padding == 0 ? 0 : dice_.below(padding + 1));
+  world_.replica(record.node).propose(operation, std::move(payload));
+}
+
+// A leader that lost its followers gathers a log of its own by these.
+void Workload::burst(std::size_t client, std::size_t node) {
+  const std::uint64_t count = dice_.below(world_.plan().workload.burst + 1);
+  const std::uint32_t boot = world_.replica(node).boots();
+  for (std::uint64_t i = 0; i < count && world_.replica(node).up(); ++i) {
+    if (world_.replica(node).boots() != boot) return;
+    Record record;
+    record.client = static_cast<std::uint32_t>(client);
+    record.action = RegisterAction::write;
+    record.target = static_cast<std::uint8_t>(dice_.below(world_.plan().workload.registers));
+    record.value = records_.size() + 1;
+    record.node = static_cast<std::uint8_t>(node);
+    record.boot = boot;
+    record.invoked = ++clock_;
+    records_.push_back(record);
+    propose(records_.size());
+  }
 }
 
 // ---- ends of operations

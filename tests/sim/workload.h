@@ -72,6 +72,8 @@ class Workload {
   [[nodiscard]] Record& at(std::uint64_t operation) { return records_[operation - 1]; }
   [[nodiscard]] std::size_t any_node();
   void begin(std::size_t client);
+  void propose(std::uint64_t operation);
+  void burst(std::size_t client, std::size_t node);
   void draw(Record& record);
   void next_turn(std::size_t client, Time after);
   void finish(std::uint64_t operation, Answer answer, std::uint64_t seen);
