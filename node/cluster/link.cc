@@ -27,15 +27,14 @@ void LinkFigures::add(const LinkFigures& other) noexcept {
   if (other.round_trip.has_value()) round_trip = other.round_trip;
 }
 
-Link::Link(LinkNumber number, std::unique_ptr<Stream> stream, LinkOwner& owner, Handshake handshake,
-           Instant now)
-    : number_(number),
-      stream_(std::move(stream)),
+Link::Link(Start start, LinkOwner& owner)
+    : number_(start.number),
+      stream_(std::move(start.stream)),
       owner_(owner),
-      handshake_(std::move(handshake)),
-      last_heard_(now),
-      last_taken_(now),
-      next_beat_(now) {
+      handshake_(std::move(start.handshake)),
+      last_heard_(start.now),
+      last_taken_(start.now),
+      next_beat_(start.now) {
   ASPEN_ASSERT(number_ > 0);
   if (handshake_.role() == LinkRole::dialler) {
     std::string out;

@@ -62,8 +62,13 @@ class Link final : public StreamSink {
   enum class Phase : std::uint8_t { greeting, proven, ready, serving, closing, gone };
 
   // A dialler starts its handshake. The owner and what `world` refers to outlive the link.
-  Link(LinkNumber number, std::unique_ptr<Stream> stream, LinkOwner& owner, Handshake handshake,
-       Instant now);
+  struct Start {
+    LinkNumber number = 0;
+    std::unique_ptr<Stream> stream;
+    Handshake handshake;
+    Instant now;
+  };
+  Link(Start start, LinkOwner& owner);
 
   void on_ready() override { owner_.on_link_ready(*this); }
 

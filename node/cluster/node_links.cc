@@ -35,8 +35,8 @@ Link& NodeServer::add_link(std::unique_ptr<Stream> stream, HandshakeSetup setup)
   const LinkNumber number = next_link_++;
   const HandshakeWorld world{deps_.memory.identity, deps_.memory.members, deps_.authenticator};
   const std::string address = setup.address;
-  auto link = std::make_unique<Link>(number, std::move(stream), *this,
-                                     Handshake(world, std::move(setup)), now_);
+  auto link = std::make_unique<Link>(
+      Link::Start{number, std::move(stream), Handshake(world, std::move(setup)), now_}, *this);
   Link& added = *link;
   added.set_deadline(now_ + options_.handshake_timeout);
   links_.emplace(number, std::move(link));
