@@ -50,6 +50,7 @@ raft::Tuning draw_tuning(Dice& dice) {
   t.election_ticks_min = static_cast<std::uint32_t>(dice.log_uniform(10, 100));
   t.heartbeat_ticks =
       static_cast<std::uint32_t>(dice.between(1, std::max(1U, t.election_ticks_min / 5)));
+  t.purge_entries = dice.log_uniform(1, 1000);
   if (dice.percent(50)) return t;
   if (dice.percent(50)) t.append_bytes = dice.log_uniform(64, t.append_bytes);
   if (dice.percent(50)) t.window_bytes = dice.log_uniform(t.append_bytes, t.window_bytes);
@@ -99,10 +100,10 @@ DriverPlan draw_driver(Dice& dice, Time election_min) {
     d.append_late_ppm = static_cast<std::uint32_t>(dice.log_uniform(1000, 300'000));
   }
   if (dice.percent(40)) {
-    d.tick_skew_ppm =
-        static_cast<std::uint32_t>(dice.log_uniform(100, dice.percent(50) ? 100'000 : 500'000));
+    d.tick_skew_ppm = static_cast<std::uint32_t>(dice.percent(50) ? dice.log_uniform(100, 100'000)
+                                                                  : dice.between(200'000, 600'000));
   }
-  d.purge_percent = static_cast<std::uint32_t>(dice.percent(30) ? 0 : dice.log_uniform(1, 100));
+  d.purge_percent = static_cast<std::uint32_t>(dice.percent(30) ? 0 : dice.log_uniform(5, 100));
   return d;
 }
 
@@ -201,7 +202,8 @@ std::string describe(const Plan& plan) {
   fmt::format_to(
       out, "  tuning    election {} ticks, heartbeat {}, append {} B, window {} B / {}, ",
       t.election_ticks_min, t.heartbeat_ticks, t.append_bytes, t.window_bytes, t.window_appends);
-  fmt::format_to(out, "uncommitted {} B, tail {} B\n", t.uncommitted_bytes, t.tail_bytes);
+  fmt::format_to(out, "uncommitted {} B, tail {} B, purge by {}\n", t.uncommitted_bytes,
+                 t.tail_bytes, t.purge_entries);
   const auto& n = plan.network;
   fmt::format_to(out,
                  "  network   delay {} + {} us, loss {} ppm, twice {} ppm, tail {} ppm to {} us, ",

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +26,16 @@ namespace aspen::sim {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// CPU time of all children that ended.
+double children_cpu_s() {
+  rusage usage{};
+  ::getrusage(RUSAGE_CHILDREN, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -277,6 +288,7 @@ BatchResult run_batch(const BatchOptions& asked) {
   Campaign campaign(options);
   BatchResult result;
   const auto start = Clock::now();
+  const double cpu_before_s = children_cpu_s();
   const Pipe pipe = make_pipe();
   std::vector<Worker> workers = start_workers(options, pipe.out);
   Line line;
@@ -294,23 +306,24 @@ BatchResult run_batch(const BatchOptions& asked) {
   ::close(pipe.in);
   campaign.save();
   result.real_s = seconds_since(start);
+  result.cpu_s = children_cpu_s() - cpu_before_s;
   return result;
 }
 
 std::string table_of(const BatchResult& result, const BatchOptions& options) {
   const Counters& c = result.counters;
   const double simulated_s = static_cast<double>(c.simulated_us) / second;
-  const double core_s = result.real_s * std::max(1U, options.jobs);
+  const double cpu_s = std::max(result.cpu_s, 0.001);
   std::string text;
   const auto row = [&text](const char* name, const std::string& value) {
     text += fmt::format("  {:<22} {}\n", name, value);
   };
   row("seeds",
       fmt::format("{} clean from {}, {} of them twice", result.seeds, options.first, result.twice));
-  row("simulated", fmt::format("{:.0f} s in {:.1f} s on {} cores: {:.0f} : 1 per core", simulated_s,
-                               result.real_s, options.jobs, simulated_s / core_s));
-  row("steps", fmt::format("{} of cores, {:.0f} per second and core; {} events", c.inputs,
-                           static_cast<double>(c.inputs) / core_s, c.events));
+  row("simulated", fmt::format("{:.0f} s in {:.1f} s, {:.1f} s of CPU: {:.0f} : 1 per core",
+                               simulated_s, result.real_s, result.cpu_s, simulated_s / cpu_s));
+  row("steps", fmt::format("{} of cores, {:.0f} per second of CPU; {} events", c.inputs,
+                           static_cast<double>(c.inputs) / cpu_s, c.events));
   row("messages", fmt::format("{}, {} lost", c.messages, c.messages_lost));
   row("leaders elected", fmt::format("{}", c.elections));
   row("entries committed", fmt::format("{}", c.entries));

@@ -44,6 +44,7 @@ struct BatchResult {
   std::uint64_t seeds = 0;  // clean ones
   std::uint64_t twice = 0;  // of them executed twice
   double real_s = 0;
+  double cpu_s = 0;  // of all workers
   Counters counters;
   std::optional<Failure> failure;
 };
