@@ -41,17 +41,29 @@ std::string without_scheme(std::string_view endpoint) {
   return std::string(endpoint);
 }
 
-// What an UNAVAILABLE answer of a server says for certain; a broken connection has other texts.
-bool certainly_not_applied(const ::grpc::Status& status) {
-  const std::string text = status.error_message();
-  return text == "etcdserver: no leader" || text == "etcdserver: server stopped" ||
-         text == "etcdserver: leader changed";
+// Metadata with which our servers name the Code of a refusal.
+constexpr const char* code_metadata = "aspen-code";
+
+// Code::ok if the answer is not from one of our servers.
+Code code_of(const ::grpc::ClientContext& context) {
+  const auto& metadata = context.GetServerTrailingMetadata();
+  const auto found = metadata.find(code_metadata);
+  if (found == metadata.end()) return Code::ok;
+  const std::string_view name(found->second.data(), found->second.size());
+  for (int number = 1; number <= static_cast<int>(Code::corrupt); ++number) {
+    if (to_string(static_cast<Code>(number)) == name) return static_cast<Code>(number);
+  }
+  return Code::ok;
 }
 
-Conclusion conclusion_of(const ::grpc::Status& status) {
+// Where nobody names a Code the status decides; what may come from a broken connection, or from
+// etcd for either reason, is unknown.
+Conclusion conclusion_of(const ::grpc::Status& status, Code code) {
+  if (code != Code::ok) {
+    return outcome_unknown(code) ? Conclusion::unknown : Conclusion::refused;
+  }
   switch (static_cast<int>(status.error_code())) {
     case ::grpc::StatusCode::UNAVAILABLE:
-      return certainly_not_applied(status) ? Conclusion::refused : Conclusion::unknown;
     case ::grpc::StatusCode::UNKNOWN:
     case ::grpc::StatusCode::DEADLINE_EXCEEDED:
     case ::grpc::StatusCode::CANCELLED:
@@ -62,10 +74,17 @@ Conclusion conclusion_of(const ::grpc::Status& status) {
   }
 }
 
+// What another endpoint may answer differently.
+bool of_this_endpoint(Code code) {
+  return code == Code::no_leader || code == Code::shutting_down || code == Code::not_leader ||
+         code == Code::unavailable || code == Code::overwritten;
+}
+
 Outcome<std::string> read_file(const std::string& path) {
   if (path.empty()) return std::string();
   std::ifstream file(path, std::ios::binary);
-  if (!file) return tl::unexpected(Failure{Conclusion::refused, "cannot read " + path, ""});
+  if (!file)
+    return tl::unexpected(Failure{Conclusion::refused, "cannot read " + path, "", Code::ok});
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
@@ -98,14 +117,16 @@ struct Client::State {
     const SystemTime connect_by =
         std::min(deadline, std::chrono::system_clock::now() + connect_wait_max);
     if (!connected(endpoint, connect_by)) {
-      return tl::unexpected(Failure{Conclusion::unreachable, "cannot connect", names[i]});
+      return tl::unexpected(Failure{Conclusion::unreachable, "cannot connect", names[i], Code::ok});
     }
     ::grpc::ClientContext context;
     context.set_deadline(deadline);
     Response response;
     const ::grpc::Status status = invoke(endpoint, context, response);
     if (status.ok()) return response;
-    return tl::unexpected(Failure{conclusion_of(status), status.error_message(), names[i]});
+    const Code code = code_of(context);
+    return tl::unexpected(
+        Failure{conclusion_of(status, code), status.error_message(), names[i], code});
   }
 
   template <class Response, class Invoke>
@@ -145,9 +166,7 @@ struct Client::State {
   static bool elsewhere(const Failure& failure, Repeat repeat) {
     if (failure.conclusion == Conclusion::unreachable) return true;
     if (failure.conclusion == Conclusion::unknown) return repeat == Repeat::freely;
-    return failure.message == "etcdserver: no leader" ||
-           failure.message == "etcdserver: server stopped" ||
-           failure.message == "etcdserver: leader changed";
+    return of_this_endpoint(failure.code);
   }
 
   // A failed connection attempt ends the wait early: a refused port need not wait for its retry.
@@ -177,7 +196,7 @@ std::vector<std::string> split_endpoints(std::string_view list) {
 
 Outcome<std::unique_ptr<Client>> Client::create(Options options) {
   if (options.endpoints.empty()) {
-    return tl::unexpected(Failure{Conclusion::refused, "no endpoint was given", ""});
+    return tl::unexpected(Failure{Conclusion::refused, "no endpoint was given", "", Code::ok});
   }
   const auto credentials = load(options.credentials);
   if (!credentials) return tl::unexpected(credentials.error());

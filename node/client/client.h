@@ -14,6 +14,7 @@
 
 #include "aspen/v1/cluster.pb.h"
 #include "etcd/rpc.pb.h"
+#include "node/base/error.h"
 #include "node/base/time.h"
 
 namespace aspen::client {
@@ -41,6 +42,7 @@ struct Failure {
   Conclusion conclusion = Conclusion::refused;
   std::string message;   // the server's own where it gave one
   std::string endpoint;  // the last one tried
+  Code code = Code::ok;  // as the server named it; ok if it did not
 };
 
 template <class T>

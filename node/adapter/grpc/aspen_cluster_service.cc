@@ -13,7 +13,7 @@ template <class Body, class Response, class Fill>
 gateway::Done<Body> aspen_done(UnaryCall<Response>* call, Fill fill) {
   return [call, fill](Result<gateway::Reply<Body>>&& reply) {
     if (!reply) {
-      call->refuse(aspen_status(reply.error()));
+      call->refuse(reply.error(), aspen_status);
       return;
     }
     call->answer([&](Response& response) { fill(std::move(reply->body), response); });
@@ -37,7 +37,7 @@ AspenClusterService::AspenClusterService(Frontend& frontend, std::string version
   auto start = [this, decoded = decode_init(*request)](gateway::Deadline deadline,
                                                        auto* call) mutable {
     if (!decoded) {
-      call->refuse(aspen_status(decoded.error()));
+      call->refuse(decoded.error(), aspen_status);
       return;
     }
     const auto fill = [](gateway::InitResult&& result, auto& out) { encode_init(result, out); };
@@ -89,8 +89,8 @@ AspenClusterService::AspenClusterService(Frontend& frontend, std::string version
   auto start = [this, fits, payload = fits ? request->payload() : std::string()](
                    gateway::Deadline deadline, auto* call) {
     if (!fits) {
-      call->refuse(
-          aspen_status(Error{Code::invalid_argument, "a ping carries at most 1024 bytes"}));
+      call->refuse(Error{Code::invalid_argument, "a ping carries at most 1024 bytes"},
+                   aspen_status);
       return;
     }
     const auto fill = [payload](gateway::NodeView&& view, auto& out) {

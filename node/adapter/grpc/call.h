@@ -43,8 +43,13 @@ void set_header(const gateway::Header& header, etcdserverpb::ResponseHeader& out
 template <class Response>
 class UnaryCall final : public ::grpc::ServerUnaryReactor {
  public:
-  UnaryCall(const Clock& clock, MethodMetrics& metrics, Response* response)
-      : clock_(clock), metrics_(metrics), response_(response), started_(clock.now()) {
+  UnaryCall(const Clock& clock, MethodMetrics& metrics, ::grpc::CallbackServerContext& context,
+            Response* response)
+      : clock_(clock),
+        metrics_(metrics),
+        context_(context),
+        response_(response),
+        started_(clock.now()) {
     ASPEN_ASSERT(response != nullptr);
     metrics_.on_started();
   }
@@ -58,12 +63,15 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
     }
     release();
   }
-  void refuse(const ::grpc::Status& status) {
-    ASPEN_ASSERT(!status.ok());
-    if (claim()) finish(status);
+  // The code goes along as metadata: a status alone does not tell a client of ours whether the
+  // request may have taken effect.
+  void refuse(const Error& error, StatusOf status_of = etcd_status) {
+    if (claim()) {
+      context_.AddTrailingMetadata(code_metadata, to_string(error.code));
+      finish(status_of(error));
+    }
     release();
   }
-
   // Cancelled already: nothing but refuse() makes sense.
   [[nodiscard]] bool finished() const noexcept { return finished_.load(std::memory_order_acquire); }
 
@@ -88,7 +96,8 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
 
   const Clock& clock_;
   MethodMetrics& metrics_;
-  Response* response_;  // gRPC's, valid until finish()
+  ::grpc::CallbackServerContext& context_;  // gRPC's, valid until finish(), like the response
+  Response* response_;
   Instant started_;
   std::atomic<bool> finished_{false};
   std::atomic<int> references_{2};
@@ -102,12 +111,12 @@ struct Method {
 
 // Runs `start(deadline, call)`, which owes the call its end, unless the call is refused before.
 template <class Response, class Start>
-::grpc::ServerUnaryReactor* serve(Method method, const ::grpc::CallbackServerContext& context,
+::grpc::ServerUnaryReactor* serve(Method method, ::grpc::CallbackServerContext& context,
                                   Response* response, Start start) {
   Frontend& frontend = method.frontend;
-  auto* call = new UnaryCall<Response>(frontend.clock, method.metrics, response);
+  auto* call = new UnaryCall<Response>(frontend.clock, method.metrics, context, response);
   if (frontend.stopping.load(std::memory_order_relaxed)) {
-    call->refuse(etcd_status(Error{Code::shutting_down}));
+    call->refuse(Error{Code::shutting_down});
     return call;
   }
   const gateway::Deadline deadline = deadline_of(context, frontend);
@@ -119,11 +128,11 @@ template <class Response, class Start>
   frontend.service.view(deadline, [call, deadline, held](auto&& view) {
     // After the server's stop the service behind `held` may be gone, but no call is unfinished.
     if (call->finished()) {
-      call->refuse(etcd_status(Error{Code::cancelled}));
+      call->refuse(Error{Code::cancelled});
     } else if (!view) {
-      call->refuse(etcd_status(view.error()));
+      call->refuse(view.error());
     } else if (!view->body.raft.soft.leader) {
-      call->refuse(etcd_status(Error{Code::no_leader}));
+      call->refuse(Error{Code::no_leader});
     } else {
       (*held)(deadline, call);
     }
@@ -136,7 +145,7 @@ template <class Body, class Response, class Fill>
 gateway::Done<Body> etcd_done(UnaryCall<Response>* call, Fill fill) {
   return [call, fill](Result<gateway::Reply<Body>>&& reply) {
     if (!reply) {
-      call->refuse(etcd_status(reply.error()));
+      call->refuse(reply.error());
       return;
     }
     call->answer([&](Response& response) {

@@ -16,7 +16,7 @@ EtcdClusterService::EtcdClusterService(Frontend& frontend)
   auto start = [this, consistency](gateway::Deadline deadline, auto* call) {
     auto done = [call](Result<gateway::Reply<Config>>&& reply) {
       if (!reply) {
-        call->refuse(etcd_status(reply.error()));
+        call->refuse(reply.error());
         return;
       }
       call->answer([&reply](etcdserverpb::MemberListResponse& out) {

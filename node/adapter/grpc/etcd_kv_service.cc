@@ -39,7 +39,7 @@ template <class Domain, class Body, class Request, class Response>
                 domain = wire::decode(std::move(*const_cast<Request*>(request)))](
                    gateway::Deadline deadline, UnaryCall<Response>* call) mutable {
     if (refused) {
-      call->refuse(etcd_status({Code::invalid_argument, "etcdserver: request is too large"}));
+      call->refuse(Error{Code::invalid_argument, "etcdserver: request is too large"});
       return;
     }
     (frontend_.service.*method)(std::move(domain), deadline, etcd_done<Body>(call, encode_body));

@@ -11,7 +11,9 @@ void encode_status(const gateway::NodeView& view, etcdserverpb::StatusResponse& 
   const raft::Metrics& raft = view.raft;
   out.set_version(etcd_api_version);
   out.set_storageversion(etcd_api_version);
-  out.set_dbsize(static_cast<std::int64_t>(view.db_bytes));
+  // In etcd the file holds at least what is in use; clients compute a share from the two. Here the
+  // newest data is in memory and in the log.
+  out.set_dbsize(static_cast<std::int64_t>(std::max(view.db_bytes, view.db_in_use_bytes)));
   out.set_dbsizeinuse(static_cast<std::int64_t>(view.db_in_use_bytes));
   out.set_leader(raft.soft.leader.value);
   out.set_raftterm(raft.soft.term.value);
@@ -41,7 +43,7 @@ EtcdMaintenanceService::EtcdMaintenanceService(Frontend& frontend)
   const bool asks = request->action() == etcdserverpb::AlarmRequest::GET;
   auto start = [this, asks](gateway::Deadline deadline, auto* call) {
     if (!asks) {
-      call->refuse(etcd_status(Error{Code::unsupported, "aspen: alarms cannot be set or cleared"}));
+      call->refuse(Error{Code::unsupported, "aspen: alarms cannot be set or cleared"});
       return;
     }
     const auto fill = [](auto&&, auto&) {};

@@ -99,13 +99,13 @@ HealthService::ServingStatus HealthService::status_of(const std::string& service
   return live ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
 }
 
-::grpc::ServerUnaryReactor* HealthService::Check(::grpc::CallbackServerContext*,
+::grpc::ServerUnaryReactor* HealthService::Check(::grpc::CallbackServerContext* context,
                                                  const HealthCheckRequest* request,
                                                  HealthCheckResponse* response) {
-  auto* call = new UnaryCall<HealthCheckResponse>(frontend_.clock, check_, response);
+  auto* call = new UnaryCall<HealthCheckResponse>(frontend_.clock, check_, *context, response);
   const ServingStatus status = status_of(request->service());
   if (status == HealthCheckResponse::SERVICE_UNKNOWN) {
-    call->refuse({::grpc::StatusCode::NOT_FOUND, "unknown service"});
+    call->refuse(Error{Code::not_found, "unknown service"}, aspen_status);
   } else {
     call->answer([status](HealthCheckResponse& out) { out.set_status(status); });
   }
