@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 
+#include "node/base/limits.h"
 #include "node/version.h"
 
 namespace aspen {
@@ -16,6 +17,10 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
+
+// Below that, not every entry fits with room to spare.
+constexpr std::uint64_t segment_bytes_min = 16 * 1024 * 1024;
+static_assert(segment_bytes_min >= 4 * limits::log_record_bytes_max);
 
 struct Unit {
   std::string_view name;
@@ -203,9 +208,9 @@ std::optional<std::string> check_times(const Raw& raw, NodeConfig& config) {
 std::optional<std::string> check_sizes(const Raw& raw, NodeConfig& config) {
   constexpr std::uint64_t mib = 1024 * 1024;
   const Result<std::uint64_t> segment = parse_size(raw.text.at("segment-bytes"));
-  if (!segment || *segment < 4 * mib || *segment > 1024 * mib) {
+  if (!segment || *segment < segment_bytes_min || *segment > limits::log_segment_bytes_max) {
     return "--segment-bytes '" + raw.text.at("segment-bytes") +
-           "': expected a size from 4MiB to 1GiB, such as 64MiB";
+           "': expected a size from 16MiB to 256MiB, such as 64MiB";
   }
   config.segment_bytes = *segment;
   const std::string& memory_text = raw.text.at("memory-limit");

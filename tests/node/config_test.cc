@@ -47,14 +47,14 @@ TEST(Config, DefaultsAreThoseOfTheContract) {
 
 TEST(Config, FlagBeatsEnvironmentBeatsFile) {
   const ConfigFile file(
-      "election-timeout = \"2s\"\nlog-level = \"warn\"\nsegment-bytes = \"8MiB\"\n");
+      "election-timeout = \"2s\"\nlog-level = \"warn\"\nsegment-bytes = \"32MiB\"\n");
   const CommandLine line =
       parse({file.flag(), "--election-timeout=500ms"},
             {"ASPEN_ELECTION_TIMEOUT=3s", "ASPEN_LOG_LEVEL=error", "PATH=/bin"});
   ASSERT_TRUE(line.config.has_value()) << line.text;
   EXPECT_EQ(line.config->election_timeout, milliseconds(500));
   EXPECT_EQ(line.config->log_level, "error");
-  EXPECT_EQ(line.config->segment_bytes, 8U << 20U);
+  EXPECT_EQ(line.config->segment_bytes, 32U << 20U);
 }
 
 TEST(Config, UnknownKeysAreRefusedWithTheNearestKnownOne) {
@@ -80,6 +80,8 @@ TEST(Config, BadValuesNameTheFlagAndWhatIsAccepted) {
       {"--heartbeat-interval=900ms", "a third of the election timeout"},
       {"--segment-bytes=64MB", "expected a size"},
       {"--segment-bytes=-1", "expected a size"},
+      {"--segment-bytes=15MiB", "from 16MiB to 256MiB"},
+      {"--segment-bytes=257MiB", "from 16MiB to 256MiB"},
       {"--memory-limit=1MiB", "at least 256MiB"},
       {"--listen-client=2379", "expected host:port"},
       {"--listen-peer=:99999", "expected host:port"},
