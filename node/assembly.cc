@@ -164,12 +164,13 @@ std::unique_ptr<StartFailure> Assembly::Parts::load_identity() {
   }
   if (loaded.error().code != Code::not_found) return failure("identity", loaded.error());
   // Born now: with data but without its identity it must not answer as the old node (rule P14).
-  const Result<std::vector<std::string>> segments = files.list(config.data_dir + "/log");
-  if (segments && !segments->empty()) {
-    return std::make_unique<StartFailure>(
-        StartFailure{exit_identity,
-                     "the data directory has a log but no identity file: its identity is lost, "
-                     "replace this member"});
+  for (const char* left : {"log", "state"}) {
+    const Result<std::vector<std::string>> files_left = files.list(config.data_dir + "/" + left);
+    if (!files_left || files_left->empty()) continue;
+    return std::make_unique<StartFailure>(StartFailure{
+        exit_identity, "the data directory " + config.data_dir + " has a '" + left +
+                           "' folder but no identity file: its identity is lost, replace this "
+                           "member"});
   }
   identity.name = config.name;
   identity.self.incarnation = {entropy.u64(), entropy.u64()};
@@ -233,6 +234,8 @@ Result<std::shared_ptr<LogStore>> Assembly::Parts::open_log(const replica::Ident
   options.self = of.self;
   options.segment_bytes = config.segment_bytes;
   options.keep_free_bytes = config.segment_bytes;
+  options.creation = of.started ? adapter::segment_log::Creation::never
+                                : adapter::segment_log::Creation::if_absent;
   Result<std::unique_ptr<adapter::segment_log::SegmentLog>> opened =
       adapter::segment_log::SegmentLog::open(files, options, &damage);
   if (!opened) return tl::unexpected<Error>(opened.error());

@@ -101,10 +101,9 @@ void connect_handlers(cluster::NodeMemory& memory, const ClusterTargets& targets
     if (event.kind == Kind::ready || event.kind == Kind::disconnected) {
       const bool up = event.kind == Kind::ready;
       ASPEN_MAYBE(raft.tell(replica::PeerLinkChanged{event.peer, up}).has_value());
+      ASPEN_MAYBE(node.tell(replica::PeerLinkChanged{event.peer, up}).has_value());
     }
-    const bool identity = event.error == wire::LinkError::wrong_incarnation ||
-                          event.error == wire::LinkError::wrong_member;
-    if (event.kind == Kind::refused && identity) {
+    if (event.kind == Kind::refused && event.about_self) {
       ASPEN_MAYBE(node.tell(replica::IdentityRefused{event.text}).has_value());
     }
   });

@@ -68,9 +68,9 @@ std::string condition_of(const Seen& seen) {
     return "unreachable" + (message.empty() ? "" : ": " + message);
   }
   const auto& state = *seen.state;
-  if (state.state() == aspen::v1::NODE_STATE_UNINITIALISED) {
-    return "not initialised, run `aspenctl cluster init`";
-  }
+  const bool uninitialised = state.state() == aspen::v1::NODE_STATE_UNINITIALISED;
+  const bool ordinary = state.reason().empty() || state.reason().rfind("uninitialised", 0) == 0;
+  if (uninitialised && ordinary) return "not initialised, run `aspenctl cluster init`";
   return state.reason().empty() ? "ready" : "not ready: " + state.reason();
 }
 

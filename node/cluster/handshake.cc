@@ -64,7 +64,18 @@ Refusal refusal_of(const wire::ErrorFrame& frame, const std::string& address,
     refusal.by = Refusal::By::peer;
   } else if (frame.error == LinkError::wrong_incarnation) {
     refusal.text = "a peer at " + address + " refuses this node as member " + to_hex(frame.detail) +
-                   ": its identity is lost or another's: replace this member";
+                   ": its identity is lost, replace this member";
+    refusal.about = Refusal::About::self;
+  } else if (frame.error == LinkError::wrong_member) {
+    refusal.text = "a peer at " + address + " expects member " + to_hex(frame.detail) +
+                   " here: the data directory or the address is another member's: its identity is "
+                   "lost, replace this member";
+    refusal.about = Refusal::About::self;
+  } else if (frame.error == LinkError::wrong_cluster) {
+    refusal.text = "the peer at " + address +
+                   " is of another cluster: if its address is right, the data directory of this "
+                   "node is another cluster's: its identity is lost, replace this member";
+    refusal.about = Refusal::About::self;
   } else {
     refusal.text = "the peer at " + address + " refuses: " + refusal.reason.what;
   }
@@ -167,6 +178,8 @@ void Handshake::on_error(const wire::Frame& frame) {
   } else if (error) {
     const Member* expected = world_.members.find(setup_.expected);
     refusal_ = refusal_of(*error, setup_.address, expected);
+    // Before its proof the other side may be anybody.
+    refusal_.about = Refusal::About::peer;
   } else {
     refusal_ = refused(LinkError::malformed, NodeId(), setup_.address + ": " + error.error().what);
   }
@@ -217,6 +230,7 @@ void Handshake::on_proof(const wire::Frame& frame, std::string& out) {
                                            "all nodes the same --peer-secret-file"),
                   out);
   }
+  peer_proved_ = true;
   if (setup_.role == LinkRole::acceptor) send_proof(out);
   Refusal refusal = check_identity();
   if (refusal.error != LinkError::none) return refuse(std::move(refusal), out);

@@ -42,10 +42,13 @@ struct LocalIdentity {
 // Why a link was refused or ended, for the log and for the table of peers.
 struct Refusal {
   enum class By : std::uint8_t { us, peer };
+  // Whose identity is in doubt, if it is about one.
+  enum class About : std::uint8_t { peer, self };
   wire::LinkError error = wire::LinkError::none;
   By by = By::us;
   Error reason;      // its text says what to do
   std::string text;  // the reason with names, for the log
+  About about = About::peer;
 };
 
 struct HandshakeSetup {
@@ -88,6 +91,8 @@ class Handshake {
   [[nodiscard]] const std::string& address() const noexcept { return setup_.address; }
   // What the other side said of itself; trustworthy once proven. Empty before its hello.
   [[nodiscard]] const std::optional<wire::Hello>& peer() const noexcept { return peer_; }
+  // The other side proved that it knows the secret, though its identity may have been refused.
+  [[nodiscard]] bool peer_proved() const noexcept { return peer_proved_; }
   // The highest format both speak. Precondition: proven.
   [[nodiscard]] std::uint8_t format() const noexcept;
   // Precondition: refused.
@@ -111,6 +116,7 @@ class Handshake {
   std::optional<wire::Hello> peer_;
   std::string transcript_;  // the dialler's hello frame, then the acceptor's
   Refusal refusal_;
+  bool peer_proved_ = false;
 };
 
 // An error frame that says so, appended to `out`.

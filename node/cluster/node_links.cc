@@ -225,6 +225,8 @@ void NodeServer::on_error_frame(Link& link, const wire::Frame& frame) {
   const Result<wire::ErrorFrame> error = wire::decode_error(frame.meta);
   if (!error) return refuse_frame(link, error.error().what);
   Refusal refusal = refusal_of(*error, link.address(), deps_.memory.members.find(link.member));
+  // A stranger has nothing to say about this node's identity.
+  if (!link.handshake().peer_proved()) refusal.about = Refusal::About::peer;
   // An emptied node does not know yet why it is refused; nobody else hears an answer to an error.
   const bool lost =
       refusal.error == LinkError::wrong_incarnation && error->error == LinkError::uninitialised;

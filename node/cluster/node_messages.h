@@ -47,6 +47,7 @@ struct NodeEvent {
   std::string address;
   wire::LinkError error = wire::LinkError::none;
   std::string text;
+  bool about_self = false;  // refused: a member that proved itself doubts this node's identity
 };
 using NodeSubscriber = std::function<void(const NodeEvent& event)>;
 

@@ -278,7 +278,8 @@ void NodeServer::report(const Refusal& refusal, NodeId member) {
                   .epoch = 0,
                   .address = {},
                   .error = refusal.error,
-                  .text = refusal.text};
+                  .text = refusal.text,
+                  .about_self = refusal.about == Refusal::About::self};
   emit(std::move(event));
   Peer* peer = member.value == 0 ? nullptr : peers_.find(member);
   if (peer != nullptr) {

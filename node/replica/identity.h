@@ -20,6 +20,8 @@ struct Identity {
   // The members that Init listed: the first entry of every member's log. Empty before Init. Later
   // memberships stand in the log alone.
   Config bootstrap;
+  // Its log was begun, and must be there from now on.
+  bool started = false;
   friend bool operator==(const Identity&, const Identity&) = default;
 
   [[nodiscard]] bool initialised() const noexcept { return cluster.value != 0; }
@@ -30,8 +32,9 @@ struct Identity {
 // Possible errors: corrupt (malformed, checksum), unsupported (newer format; detail: the format).
 [[nodiscard]] Result<Identity> decode_identity(std::string_view bytes);
 
-// Where the identity is kept. Owner: the assembly. Thread: the node's actor, and before it starts
-// the assembly. Both calls may block on the disk for a moment.
+// Where the identity is kept. Owner: the assembly. Thread: the consensus worker (the node's actor
+// gives it its place, the replica marks it as started), and before that starts the assembly. All
+// calls may block on the disk for a moment.
 class IdentityStore {
  public:
   virtual ~IdentityStore() = default;

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -124,6 +125,11 @@ struct ForwardRefused {
 struct Initialised {
   static constexpr actor::Priority priority = actor::Priority::high;
   bool campaign = false;
+};
+
+// Why the other members refuse this node, for people; empty: they do not.
+struct IdentityDoubted {
+  std::string reason;
 };
 
 struct LogDone {

@@ -49,7 +49,7 @@ void NodeActor::on(GetNode&&, actor::Responder<NodeState>&& responder, Context& 
           }
           if (state.replica.disk_full) state.errors.emplace_back("the disk is full");
         }
-        if (!self.refused_.empty()) state.errors.push_back(self.refused_);
+        if (!self.doubt_.empty()) state.errors.push_back(self.doubt_);
         shared->reply(std::move(state));
       });
   if (!asked) shared->fail(asked.error());
@@ -268,10 +268,26 @@ void NodeActor::on(PlaceAssigned&& message, Context&) noexcept {
 }
 
 void NodeActor::on(IdentityRefused&& message, Context&) noexcept {
-  if (refused_ != message.reason) {
-    parts_.log.error("node", message.reason);
+  if (linked_.empty()) doubt(std::move(message.reason));
+}
+
+void NodeActor::on(PeerLinkChanged&& message, Context&) noexcept {
+  if (!message.up) {
+    linked_.erase(message.peer.id);
+    return;
   }
-  refused_ = std::move(message.reason);
+  ASPEN_ASSERT(message.peer.id.value != 0);
+  linked_.insert(message.peer.id);
+  if (!doubt_.empty()) doubt({});
+}
+
+// The first reason stays: the others are the same in the words of other members.
+void NodeActor::doubt(std::string reason) noexcept {
+  if (!doubt_.empty() && !reason.empty()) return;
+  if (!reason.empty()) parts_.log.error("node", reason);
+  doubt_ = std::move(reason);
+  // Said again at the next refusal, if it is lost.
+  if (!parts_.raft.tell(IdentityDoubted{doubt_})) doubt_.clear();
 }
 
 }  // namespace aspen::replica

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -64,13 +65,14 @@ struct MemberAssigned {
   std::uint64_t round = 0;
   Result<void> result;
 };
-// A peer says that this node is not the member that it stands for.
+// A member says that this node is not the one that it stands for. It counts while no member accepts
+// this node: two nodes of different clusters say so of each other.
 struct IdentityRefused {
   std::string reason;  // for people
 };
 
 using NodeProtocol = actor::Protocol<GetNode, InitCluster, PlaceAssigned, MemberProbed,
-                                     MemberAssigned, IdentityRefused>;
+                                     MemberAssigned, PeerLinkChanged, IdentityRefused>;
 
 class NodeActor final : public actor::Actor<NodeActor, NodeProtocol> {
  public:
@@ -92,6 +94,7 @@ class NodeActor final : public actor::Actor<NodeActor, NodeProtocol> {
   void on(PlaceAssigned&& message, Context& context) noexcept;
   void on(MemberProbed&& message, Context& context) noexcept;
   void on(MemberAssigned&& message, Context& context) noexcept;
+  void on(PeerLinkChanged&& message, Context& context) noexcept;
   void on(IdentityRefused&& message, Context& context) noexcept;
 
  private:
@@ -113,13 +116,15 @@ class NodeActor final : public actor::Actor<NodeActor, NodeProtocol> {
   void assign_others(Context& context) noexcept;
   void finish_init() noexcept;
   void end_init(const Error& error) noexcept;
+  void doubt(std::string reason) noexcept;
   [[nodiscard]] Result<void> take_place(const Identity& place) noexcept;
 
   const Parts parts_;
   Identity identity_;
   std::optional<Init> init_;
   std::uint64_t round_ = 0;  // of Inits, so that late answers to a former one are told apart
-  std::string refused_;      // why a peer refused this node's identity
+  std::set<NodeId> linked_;  // members that accept this node: at most limits::members_max
+  std::string doubt_;        // why the members refuse this node's identity; empty: they do not
 };
 
 }  // namespace aspen::replica

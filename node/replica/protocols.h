@@ -5,9 +5,10 @@
 
 namespace aspen::replica {
 
-using RaftProtocol = actor::Protocol<Propose, Read, LocalRead, GetView, PeerMessage,
-                                     PeerLinkChanged, ForwardReceived, ForwardRefused, Initialised,
-                                     LogDone, LogStalled, AppliedUpTo, LogRead, RaftTick>;
+using RaftProtocol =
+    actor::Protocol<Propose, Read, LocalRead, GetView, PeerMessage, PeerLinkChanged,
+                    ForwardReceived, ForwardRefused, Initialised, IdentityDoubted, LogDone,
+                    LogStalled, AppliedUpTo, LogRead, RaftTick>;
 using LogWriterProtocol = actor::Protocol<WriteLog, PurgeLog, RetryWrite>;
 using ApplierProtocol = actor::Protocol<ApplyCommitted, ExecuteReads, ApplierTick, CleanStep>;
 using ReaderProtocol = actor::Protocol<ScanRead, ReadLog>;

@@ -34,6 +34,11 @@ void RaftActor::on(PeerLinkChanged&& message, Context&) noexcept {
   if (core_.has_value()) core_->step(raft::PeerLink{message.peer, message.up});
 }
 
+void RaftActor::on(IdentityDoubted&& message, Context&) noexcept {
+  doubt_ = std::move(message.reason);
+  publish_health();
+}
+
 void RaftActor::on(LogDone&& message, Context&) noexcept {
   ASPEN_ASSERT(core_.has_value());
   core_->step(raft::LogDurable{message.io});
@@ -213,7 +218,9 @@ void RaftActor::every_tenth_tick() noexcept {
 
 void RaftActor::publish_health() noexcept {
   Health health;
-  if (!core_.has_value()) {
+  if (!doubt_.empty()) {
+    health.reason = doubt_;
+  } else if (!core_.has_value()) {
     health.reason = "uninitialised: no cluster yet, run aspenctl cluster init";
   } else if (soft_.leader.value == 0) {
     health.reason = "no leader is known";

@@ -85,6 +85,7 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   void on(ForwardReceived&& message, Context& context) noexcept;
   void on(ForwardRefused&& message, Context& context) noexcept;
   void on(Initialised&& message, Context& context) noexcept;
+  void on(IdentityDoubted&& message, Context& context) noexcept;
   void on(LogDone&& message, Context& context) noexcept;
   void on(LogStalled&& message, Context& context) noexcept;
   void on(AppliedUpTo&& message, Context& context) noexcept;
@@ -187,6 +188,7 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   kv::Revision revision_ = 0;
   StateSizes sizes_;
   bool disk_full_ = false;
+  std::string doubt_;  // why the other members refuse this node
 };
 
 }  // namespace aspen::replica

@@ -113,14 +113,26 @@ Result<void> RaftActor::boot(Context& context) noexcept {
 }
 
 // An empty log gets its first entry, once; a crash before that is durable leaves it empty again.
+// Safety: once that is durable the identity says so, before this node votes. A log that is empty
+// or missing after that has lost what it promised.
 Result<std::shared_ptr<LogStore>> RaftActor::open_log() noexcept {
   Result<std::shared_ptr<LogStore>> log = ports_.open_log(identity_);
   if (!log) return log;
   const LogRecovered& recovered = (*log)->recovered();
   const bool fresh = recovered.last == Index() && recovered.hard_state == HardState{};
+  if (fresh && identity_.started) {
+    return fail(Code::corrupt, "the log is empty but was not: replace this member");
+  }
+  if (fresh) {
+    Result<void> appended = append_durably(**log, bootstrap_batch(identity_.bootstrap));
+    if (!appended) return tl::unexpected<Error>(appended.error());
+  }
+  if (!identity_.started) {
+    identity_.started = true;
+    Result<void> saved = ports_.identity.save(identity_);
+    if (!saved) return tl::unexpected<Error>(saved.error());
+  }
   if (!fresh) return log;
-  Result<void> appended = append_durably(**log, bootstrap_batch(identity_.bootstrap));
-  if (!appended) return tl::unexpected<Error>(appended.error());
   log->reset();  // closed before it is opened again
   return ports_.open_log(identity_);
 }

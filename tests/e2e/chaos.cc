@@ -34,14 +34,8 @@ struct Settings {
 
 constexpr std::chrono::seconds patience{60};
 
-// Polls a condition: there is nothing to subscribe to across processes.
 bool eventually(const std::function<bool()>& condition) {
-  const auto end = std::chrono::steady_clock::now() + patience;
-  while (std::chrono::steady_clock::now() < end) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return false;
+  return e2e::eventually(condition, patience);
 }
 
 class Chaos {

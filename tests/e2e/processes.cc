@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <thread>
 
 #include "node/base/assert.h"
 
@@ -33,14 +34,57 @@ namespace {
   ::_exit(127);
 }
 
+int exit_status(int status) {
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 int wait_for(pid_t pid) {
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0) {
   }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return exit_status(status);
+}
+
+std::optional<int> wait_for(pid_t pid, std::chrono::milliseconds patience) {
+  int status = 0;
+  const bool ended = eventually([&] { return ::waitpid(pid, &status, WNOHANG) == pid; }, patience);
+  if (!ended) return std::nullopt;
+  return exit_status(status);
 }
 
 }  // namespace
+
+bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds patience) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  do {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
+std::string read_text(const std::string& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+Ended run_to_end(const std::vector<std::string>& arguments, std::chrono::milliseconds patience) {
+  std::string log = (std::filesystem::temp_directory_path() / "aspen-run-XXXXXX").string();
+  const int fd = ::mkstemp(log.data());
+  ASPEN_ASSERT(fd >= 0);
+  ::close(fd);
+  const pid_t pid = ::fork();
+  ASPEN_ASSERT(pid >= 0);
+  if (pid == 0) run(arguments, log);
+  const std::optional<int> status = wait_for(pid, patience);
+  if (!status) {
+    ::kill(pid, SIGKILL);
+    wait_for(pid);
+  }
+  Ended ended{status.value_or(-1), read_text(log)};
+  std::filesystem::remove(log);
+  return ended;
+}
 
 std::uint16_t free_port() {
   static std::set<std::uint16_t> given;
@@ -82,9 +126,8 @@ void ClusterProcesses::start_all() {
   for (std::size_t i = 0; i < nodes_.size(); ++i) start(i);
 }
 
-void ClusterProcesses::start(std::size_t index) {
-  NodeProcess& node = nodes_.at(index);
-  ASPEN_ASSERT(node.pid == 0);
+std::vector<std::string> ClusterProcesses::arguments(std::size_t index) const {
+  const NodeProcess& node = nodes_.at(index);
   const auto local = [](std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); };
   std::vector<std::string> arguments{options_.binary,
                                      "--name=" + node.name,
@@ -94,10 +137,31 @@ void ClusterProcesses::start(std::size_t index) {
                                      "--listen-http=" + local(node.http_port),
                                      "--peer-secret-file=" + options_.directory + "/secret"};
   arguments.insert(arguments.end(), options_.flags.begin(), options_.flags.end());
+  return arguments;
+}
+
+std::string ClusterProcesses::log_file(std::size_t index) const {
+  return options_.directory + "/" + nodes_.at(index).name + ".log";
+}
+
+void ClusterProcesses::start(std::size_t index, const std::vector<std::string>& flags) {
+  NodeProcess& node = nodes_.at(index);
+  ASPEN_ASSERT(node.pid == 0);
+  std::vector<std::string> all = arguments(index);
+  all.insert(all.end(), flags.begin(), flags.end());
   const pid_t pid = ::fork();
   ASPEN_ASSERT(pid >= 0);
-  if (pid == 0) run(arguments, options_.directory + "/" + node.name + ".log");
+  if (pid == 0) run(all, log_file(index));
   node.pid = pid;
+}
+
+std::optional<int> ClusterProcesses::wait_end(std::size_t index,
+                                              std::chrono::milliseconds patience) {
+  NodeProcess& node = nodes_.at(index);
+  ASPEN_ASSERT(node.pid != 0);
+  const std::optional<int> status = wait_for(node.pid, patience);
+  if (status) node.pid = 0;
+  return status;
 }
 
 void ClusterProcesses::kill9(std::size_t index) {

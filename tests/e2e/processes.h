@@ -6,7 +6,10 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,18 +45,41 @@ class ClusterProcesses {
 
   // Starts every node; the log of each goes to DIRECTORY/nK.log.
   void start_all();
-  void start(std::size_t node);
+  void start(std::size_t node) { start(node, {}); }
+  // With flags after the usual ones, which win.
+  void start(std::size_t node, const std::vector<std::string>& flags);
+  // The exit status of a node that ends by itself, 128 + N for signal N; nothing if it still runs
+  // after `patience`.
+  std::optional<int> wait_end(std::size_t node, std::chrono::milliseconds patience);
   void kill9(std::size_t node);
   // SIGTERM; gives the exit status.
   int terminate(std::size_t node);
 
   [[nodiscard]] const std::vector<NodeProcess>& nodes() const noexcept { return nodes_; }
   [[nodiscard]] std::vector<std::string> endpoints() const;
+  // The flags of one node, complete.
+  [[nodiscard]] std::vector<std::string> arguments(std::size_t node) const;
+  [[nodiscard]] std::string log_file(std::size_t node) const;
+  [[nodiscard]] const ClusterOptions& options() const noexcept { return options_; }
 
  private:
   ClusterOptions options_;
   std::vector<NodeProcess> nodes_;
 };
+
+struct Ended {
+  int status = -1;  // -1: it was killed because it did not end in time
+  std::string output;
+};
+// Runs a program to its end.
+[[nodiscard]] Ended run_to_end(const std::vector<std::string>& arguments,
+                               std::chrono::milliseconds patience = std::chrono::seconds(20));
+
+// Polls a condition: there is nothing to subscribe to across processes.
+[[nodiscard]] bool eventually(const std::function<bool()>& condition,
+                              std::chrono::milliseconds patience = std::chrono::seconds(30));
+
+[[nodiscard]] std::string read_text(const std::string& file);
 
 // A port of 127.0.0.1 that nobody listens on now.
 [[nodiscard]] std::uint16_t free_port();

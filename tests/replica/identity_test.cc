@@ -15,6 +15,9 @@ TEST(Identity, RoundTripsBeforeAndAfterInit) {
   const Identity born{ClusterId(), {NodeId(), {1, 2}}, "n1", {}};
   EXPECT_EQ(decode_identity(encode(born)).value(), born);
   EXPECT_EQ(decode_identity(encode(placed())).value(), placed());
+  Identity started = placed();
+  started.started = true;
+  EXPECT_EQ(decode_identity(encode(started)).value(), started);
 }
 
 TEST(Identity, EveryFlippedBitAndEveryCutIsRefused) {
