@@ -76,9 +76,9 @@ void RaftActor::on(LogRead&& message, Context&) noexcept {
   // The log may have been truncated or the leadership lost since (rule 2.2.6).
   const bool leads = core_->soft().role == raft::RoleState::leader;
   if (!leads || core_->soft().term != spec.term) return;
-  if (core_->term_at(spec.hi) != spec.term_hi) return;
   ASPEN_ASSERT(!message.entries.empty());
-  if (message.entries.back().id.term != spec.term_hi) return;
+  const LogId read = message.entries.back().id;
+  if (core_->term_at(read.index) != read.term) return;
   const raft::Append append{spec.term, spec.prev, std::move(message.entries), spec.commit,
                             spec.epoch};
   outgoing_.push_back({message.to.id, wire::cast_raft, wire::encode(raft::Message(append))});

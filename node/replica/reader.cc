@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "node/base/assert.h"
+#include "node/base/limits.h"
 
 namespace aspen::replica {
 
@@ -45,11 +46,11 @@ void Reader::on(ScanRead&& message, Context&) noexcept {
 void Reader::on(ReadLog&& message, Context&) noexcept {
   const raft::AppendSpec& spec = message.spec;
   ASPEN_ASSERT(spec.lo <= spec.hi);
-  // All of lo..hi is wanted: the core counts it as in flight.
-  Result<std::vector<Entry>> entries = parts_.log->read(spec.lo, spec.hi, UINT64_MAX);
+  // As much as one append may hold: the peer's answer says how far it came.
+  Result<std::vector<Entry>> entries = parts_.log->read(spec.lo, spec.hi, limits::append_bytes_max);
   if (!entries || entries->empty()) return;  // purged or truncated meanwhile: the core asks anew
   ASPEN_ASSERT(entries->front().id.index == spec.lo);
-  if (entries->back().id.index != spec.hi) return;
+  ASPEN_ASSERT(entries->back().id.index <= spec.hi);
   ASPEN_MAYBE(parts_.raft.tell(LogRead{message.to, spec, std::move(*entries)}).has_value());
 }
 

@@ -164,6 +164,23 @@ TEST(RaftActor, AFullDiskRefusesWritesServesReadsAndRecovers) {
   EXPECT_TRUE(done(after));
 }
 
+// What a peer lacks is more than one append may hold, and more than the core keeps in memory.
+TEST(RaftActor, AFollowerFarBehindLargeValuesCatchesUp) {
+  SimCluster cluster(3, seed);
+  cluster.init();
+  SimNode& behind = follower(cluster);
+  SimNode& leader = cluster.at(cluster.leader().value());
+  cluster.isolate(behind.index);
+  const std::string value(1 << 20, 'v');
+  for (int i = 0; i < 40; ++i) {
+    const auto answer = leader.put("key" + std::to_string(i), value, seconds(5));
+    ASSERT_TRUE(cluster.run_until([&] { return done(answer); })) << i;
+  }
+  cluster.heal();
+  EXPECT_TRUE(cluster.run_until([&] { return behind.view().applied == leader.view().applied; }));
+  EXPECT_EQ(behind.view().revision, 41);
+}
+
 TEST(RaftActor, IsReadyOnceALeaderIsKnown) {
   SimCluster cluster(3, seed);
   cluster.run_for(milliseconds(200));
