@@ -73,7 +73,8 @@ int run(Arguments& a) {
     std::fprintf(stderr, "aspen-sim: no mutant %s\n", a.mutant.c_str());
     return 2;
   }
-  a.batch.run = {*profile, a.seconds * second, a.outside ? Insight::outside : Insight::full};
+  a.batch.run = {*profile, a.seconds * second, a.outside ? Insight::outside : Insight::full,
+                 a.mutant};
   if (a.seed == 0) return run_many(a.batch);
   const auto print = a.trace ? Trace::Print::yes : Trace::Print::no;
   return tell_seed(a.seed, a.batch.run, print) ? 0 : 1;

@@ -238,7 +238,8 @@ void take(const Line& line, BatchResult& result) {
 }  // namespace
 
 std::string replay_command(std::uint64_t seed, const RunOptions& options) {
-  std::string text = fmt::format("aspen-sim run --seed {}", seed);
+  const char* program = options.mutant.empty() ? "aspen-sim" : "aspen-sim-mutants";
+  std::string text = fmt::format("{} run --seed {}", program, seed);
   if (options.profile != Profile::swarm) {
     text += fmt::format(" --profile {}", to_string(options.profile));
   }
@@ -246,6 +247,7 @@ std::string replay_command(std::uint64_t seed, const RunOptions& options) {
     text += fmt::format(" --seconds {}", options.horizon / second);
   }
   if (options.insight == Insight::outside) text += " --outside";
+  if (!options.mutant.empty()) text += " --mutant " + options.mutant;
   return text;
 }
 
@@ -318,8 +320,8 @@ std::string table_of(const BatchResult& result, const BatchOptions& options) {
   const auto row = [&text](const char* name, const std::string& value) {
     text += fmt::format("  {:<22} {}\n", name, value);
   };
-  row("seeds",
-      fmt::format("{} clean from {}, {} of them twice", result.seeds, options.first, result.twice));
+  row("seeds", fmt::format("{} clean from {} on, {} of them twice", result.seeds, options.first,
+                           result.twice));
   row("simulated", fmt::format("{:.0f} s in {:.1f} s, {:.1f} s of CPU: {:.0f} : 1 per core",
                                simulated_s, result.real_s, result.cpu_s, simulated_s / cpu_s));
   row("steps", fmt::format("{} of cores, {:.0f} per second of CPU; {} events", c.inputs,

@@ -15,6 +15,7 @@ struct RunOptions {
   Profile profile = Profile::swarm;
   Time horizon = 60 * second;
   Insight insight = Insight::full;
+  std::string mutant = {};  // the mistake in force, for the command that replays a run
 };
 
 // One run in this process. An assertion that fails prints the trace's tail and the command that

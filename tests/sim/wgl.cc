@@ -83,6 +83,29 @@ bool values_have_one_origin(const std::vector<Operation>& history, std::uint64_t
   return std::adjacent_find(values.begin(), values.end()) == values.end();
 }
 
+// value -> the earliest return of those who saw it
+using FirstSeen = std::map<std::uint64_t, std::uint64_t>;
+
+void note_seen(FirstSeen& first_seen, std::uint64_t value, std::uint64_t returned) {
+  const auto [at, fresh] = first_seen.try_emplace(value, returned);
+  if (!fresh) at->second = std::min(at->second, returned);
+}
+
+// True if one more operation of unknown outcome proves to have happened: its value was seen. If it
+// is a swap, it saw what it expected, which may prove another one.
+bool settle_some(std::vector<Operation>& history, FirstSeen& first_seen) {
+  bool settled = false;
+  for (Operation& o : history) {
+    if (o.answer != Answer::unknown || !first_seen.contains(o.value)) continue;
+    o.answer = Answer::done;
+    // Seen before it was invoked: keep the order of times, the search finds the contradiction.
+    o.returned = std::max(first_seen.at(o.value), o.invoked);
+    if (o.action == RegisterAction::cas) note_seen(first_seen, o.expected, o.returned);
+    settled = true;
+  }
+  return settled;
+}
+
 // An operation of unknown outcome whose value nobody saw may be taken not to have happened: what
 // happened without being seen was overwritten before anybody looked. One whose value was seen did
 // happen, before the first who saw it returned. Without this each such operation doubles the work.
@@ -91,22 +114,13 @@ void settle_unknown(std::vector<Operation>& history, std::uint64_t initial) {
     return o.answer == Answer::unknown && o.action == RegisterAction::read;
   });
   if (!values_have_one_origin(history, initial)) return;
-  std::map<std::uint64_t, std::uint64_t> first_seen;  // value -> earliest return of an observer
+  FirstSeen first_seen;
   for (const Operation& o : history) {
-    const auto value = observed(o);
-    if (!value) continue;
-    const auto [at, fresh] = first_seen.try_emplace(*value, o.returned);
-    if (!fresh) at->second = std::min(at->second, o.returned);
+    if (const auto value = observed(o)) note_seen(first_seen, *value, o.returned);
   }
-  std::erase_if(history, [&](const Operation& o) {
-    return o.answer == Answer::unknown && !first_seen.contains(o.value);
-  });
-  for (Operation& o : history) {
-    if (o.answer != Answer::unknown) continue;
-    o.answer = Answer::done;
-    // Seen before it was invoked: keep the order of times, the search finds the contradiction.
-    o.returned = std::max(first_seen.at(o.value), o.invoked);
+  while (settle_some(history, first_seen)) {  // Each round settles at least one.
   }
+  std::erase_if(history, [](const Operation& o) { return o.answer == Answer::unknown; });
 }
 
 // The search over one register. Calls and returns form a list in time; linearizing an operation

@@ -223,7 +223,18 @@ bool World::run_until(Time end, Done done) {
   return true;
 }
 
+// A core that differs between two executions of a seed shows even if it did the same so far.
+void World::record_cores() {
+  for (std::size_t i = 0; i < replicas_.size(); ++i) {
+    if (!replicas_[i]->up()) continue;
+    record({.what = What::checked,
+            .node = static_cast<std::uint8_t>(i),
+            .values = {replicas_[i]->core().hash()}});
+  }
+}
+
 void World::heal() {
+  record_cores();
   healed_ = true;
   record({.what = What::healed});
   network_.heal();
@@ -302,6 +313,7 @@ void World::check_equal() {
 }
 
 void World::check_end() {
+  record_cores();
   for (const auto& replica : replicas_) {
     if (replica->state() == replicas_[0]->state()) continue;
     oracle_.violate("all nodes equal after all healed", "the states differ");

@@ -130,6 +130,7 @@ class World {
   // Runs until `done()` holds or the time is over; false in the second case.
   template <class Done>
   bool run_until(Time end, Done done);
+  void record_cores();
   void heal();
   void leave_one_outside();
   void check_recovery();
