@@ -2,11 +2,14 @@
 // second, point reads, counts, ranges. "cpu" is the calling thread's own time: flushes and
 // compactions run beside it.
 //   kv_bench [directory] [puts]
+//   kv_bench [directory] [puts] soak     puts with a compaction now and then: memory and disk
 #include <time.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,6 +48,18 @@ class Timing {
   double wall_ = seconds(CLOCK_MONOTONIC);
   double cpu_ = seconds(CLOCK_THREAD_CPUTIME_ID);
 };
+
+double mebibytes(std::uint64_t bytes) {
+  return static_cast<double>(bytes) / 1048576;
+}
+
+double rss_mebibytes() {
+  std::ifstream status("/proc/self/statm");
+  std::uint64_t total_pages = 0;
+  std::uint64_t resident_pages = 0;
+  status >> total_pages >> resident_pages;
+  return mebibytes(resident_pages * 4096);
+}
 
 std::string key_of(std::uint64_t number) {
   char text[32];
@@ -89,9 +104,29 @@ class Bench {
       wall += seconds(CLOCK_MONOTONIC) - wall_before;
       cpu += seconds(CLOCK_THREAD_CPUTIME_ID) - cpu_before;
     }
+    if (name == nullptr) return;
     const auto n = static_cast<double>(count);
     std::printf("%-34s %10llu  %9.0f/s wall  %9.0f/s cpu  %8.2f us\n", name,
                 static_cast<unsigned long long>(count), n / wall, n / cpu, cpu / n * 1e6);
+  }
+
+  // Compacts at the newest revision, with deletion in between the puts as the applier does it.
+  void soak(const StateStore& state, std::uint64_t puts_total) {
+    constexpr std::uint64_t puts_between = 250'000;
+    constexpr std::uint64_t puts_per_step = 2048;
+    double disk_max = 0;
+    for (std::uint64_t done = 0; done < puts_total; done += puts_between) {
+      for (std::uint64_t i = 0; i < puts_between / puts_per_step; ++i) {
+        puts(nullptr, puts_per_step, 256);
+        if (store_.clean_pending()) must(store_.clean(8192));
+      }
+      start_compaction();
+      disk_max = std::max(disk_max, mebibytes(state.sizes().on_disk_bytes));
+      std::printf("%10llu puts: rss %.0f MiB, disk %.0f MiB, at most %.0f MiB\n",
+                  static_cast<unsigned long long>(store_.applied().index.value), rss_mebibytes(),
+                  mebibytes(state.sizes().on_disk_bytes), disk_max);
+      std::fflush(stdout);
+    }
   }
 
   void gets(std::uint64_t count) {
@@ -129,19 +164,22 @@ class Bench {
   }
 
   void compact() {
-    const std::uint64_t index = store_.applied().index.value + 1;
-    const Entry entry{
-        {Term(1), Index(index)},
-        EntryKind::command,
-        encode_command({{1, index}, 0}, encode_request(CompactRequest{store_.revision(), true}))};
     const auto superseded = static_cast<std::uint64_t>(store_.revision() - store_.cleaned());
-    must(store_.apply(std::span(&entry, 1)));
+    start_compaction();
     const Timing cleaning("physical deletion, revisions");
     while (store_.clean_pending()) must(store_.clean(4096));
     cleaning.end(superseded);
   }
 
  private:
+  void start_compaction() {
+    const std::uint64_t index = store_.applied().index.value + 1;
+    const Entry entry{
+        {Term(1), Index(index)},
+        EntryKind::command,
+        encode_command({{1, index}, 0}, encode_request(CompactRequest{store_.revision(), true}))};
+    must(store_.apply(std::span(&entry, 1)));
+  }
   void read_one(const Snapshot& snapshot) {
     RangeRequest get;
     get.key = key_of(prng_.below(keys));
@@ -152,7 +190,7 @@ class Bench {
   Prng prng_;
 };
 
-void run(const std::string& directory, std::uint64_t puts) {
+void run(const std::string& directory, std::uint64_t puts, bool soak) {
   std::filesystem::remove_all(directory);
   adapter::rocksdb::RocksdbOptions options;
   options.directory = directory;
@@ -161,6 +199,10 @@ void run(const std::string& directory, std::uint64_t puts) {
   Bench bench(*state, Prng(1));
   std::printf("%llu keys, values of %zu bytes, %s\n", static_cast<unsigned long long>(keys),
               value_bytes, directory.c_str());
+  if (soak) {
+    bench.soak(*state, puts);
+    return;
+  }
   bench.puts("put, batches of 256", puts, 256);
   bench.puts("put, batches of 64", puts / 2, 64);
   bench.puts("put, batches of 1", puts / 20, 1);
@@ -172,9 +214,8 @@ void run(const std::string& directory, std::uint64_t puts) {
   bench.ranges();
   const StateSizes sizes = state->sizes();
   std::printf("on disk %.1f MiB, in use %.1f MiB, in memory %.1f MiB\n",
-              static_cast<double>(sizes.on_disk_bytes) / 1048576,
-              static_cast<double>(sizes.in_use_bytes) / 1048576,
-              static_cast<double>(sizes.memory_bytes) / 1048576);
+              mebibytes(sizes.on_disk_bytes), mebibytes(sizes.in_use_bytes),
+              mebibytes(sizes.memory_bytes));
 }
 
 }  // namespace
@@ -183,7 +224,7 @@ void run(const std::string& directory, std::uint64_t puts) {
 int main(int argc, char** argv) {
   const std::string directory = argc > 1 ? argv[1] : "kv_bench.tmp";
   const std::uint64_t puts = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 512'000;
-  aspen::kv::run(directory, puts);
+  aspen::kv::run(directory, puts, argc > 3);
   std::filesystem::remove_all(directory);
   return 0;
 }
