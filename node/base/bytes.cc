@@ -18,6 +18,7 @@ Bytes::Bytes(std::string_view text) {
   BytesBuilder builder(text.size());
   builder.append(text);
   *this = builder.finish();
+  ASPEN_ASSERT(view_ == text);
 }
 
 Bytes::Bytes(const Bytes& other) noexcept : block_(other.block_), view_(other.view_) {

@@ -27,6 +27,8 @@ Prng::Prng(std::uint64_t seed) noexcept : seed_(seed) {
 }
 
 std::uint64_t Prng::next() noexcept {
+  // From an all-zero state the generator would never leave it.
+  ASPEN_ASSERT((state_[0] | state_[1] | state_[2] | state_[3]) != 0);
   const std::uint64_t result = rotate_left(state_[1] * 5, 7) * 9;
   const std::uint64_t t = state_[1] << 17U;
   state_[2] ^= state_[0];

@@ -1,6 +1,8 @@
 // Nodes with nothing but a NodeServer, on a simulated network under virtual time.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <map>
 #include <memory>

@@ -19,7 +19,8 @@ class Headers:
         self.schemas = hashlib.sha256("".join(schemas).encode()).hexdigest()
 
     def read_commands(self):
-        """Flags by folder, from the build's own compile commands."""
+        """Flags by folder, from the build's own compile commands; of a folder that makes several
+        libraries, those of the one that sees the most."""
         path = self.build / "compile_commands.json"
         commands = {}
         if not path.is_file():
@@ -31,17 +32,19 @@ class Headers:
                 continue
             if "/build/" in file or file.startswith("build/"):
                 continue
-            commands.setdefault(file.rsplit("/", 1)[0], (entry["command"], entry["directory"]))
+            command = (entry["command"], entry["directory"])
+            folder = file.rsplit("/", 1)[0]
+            commands[folder] = max(commands.get(folder, command), command, key=flags)
         return commands
 
     def command_for(self, path):
-        """Of the header's own folder, else of its tests, else the one with the most flags."""
+        """Of the header's source, else of its folder, else of its tests, else the richest."""
         folder = path.rsplit("/", 1)[0]
         tests = "tests/" + folder.split("/", 1)[1] if "/" in folder else folder
-        for name in (folder, tests):
+        for name in (path.rsplit(".", 1)[0], folder, tests):
             if name in self.commands:
                 return self.commands[name]
-        return max(self.commands.values(), key=lambda command: command[0].count(" -"))
+        return max(self.commands.values(), key=flags)
 
     def check(self):
         if not self.commands:
@@ -95,6 +98,11 @@ class Headers:
             waiting.extend(i[1:-1] for _, i in self.files[current].includes if i[0] == '"')
         self.closures[path] = reached
         return reached
+
+
+def flags(command):
+    """How many folders of headers and definitions a compile command names."""
+    return sum(command[0].count(flag) for flag in (" -I", " -isystem", " -D"))
 
 
 def stub_arguments(words, stub):
