@@ -15,6 +15,8 @@ constexpr std::string_view prefix = "spare-";
 constexpr std::string_view unfinished_suffix = ".new";
 // How soon a full disk is tried again.
 constexpr std::chrono::milliseconds retry_interval{100};
+// While so many more segments fit on the disk, spares beyond those needed are kept.
+constexpr std::uint64_t free_segments_plenty = 4;
 
 bool is_finished(const std::string& name) noexcept {
   return !name.ends_with(unfinished_suffix);
@@ -122,13 +124,32 @@ void SegmentPool::run() {
       changed_.notify_all();
       continue;
     }
-    if (!full_) {
+    if (!full_ && ready_.size() <= limits::log_spares_ready) {
       changed_.wait(lock);
     } else if (changed_.wait_for(lock, retry_interval) == std::cv_status::timeout) {
-      prepare(lock);
+      if (full_) prepare(lock);
+      trim(lock);
       changed_.notify_all();
     }
   }
+}
+
+// Spares beyond those that are needed give way when the disk gets short of room, so that they do
+// not count as use that nothing can end.
+void SegmentPool::trim(std::unique_lock<std::mutex>& lock) {
+  if (error_ || ready_.size() <= std::max(wanted_, limits::log_spares_ready)) return;
+  Spare spare = std::move(ready_.back());
+  ready_.pop_back();
+  lock.unlock();
+  const auto free = files_.free_bytes(options_.directory);
+  const std::uint64_t plenty_bytes =
+      options_.keep_free_bytes + free_segments_plenty * options_.segment_bytes;
+  const bool scarce = free.has_value() && *free < plenty_bytes;
+  Result<void> removed;
+  if (scarce) removed = files_.remove(path(spare.name));
+  lock.lock();
+  if (!scarce) ready_.push_back(std::move(spare));
+  if (!removed) error_ = removed.error();
 }
 
 bool SegmentPool::work(std::unique_lock<std::mutex>& lock) {

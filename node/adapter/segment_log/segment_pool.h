@@ -72,6 +72,7 @@ class SegmentPool {
   bool work(std::unique_lock<std::mutex>& lock);
   void prepare(std::unique_lock<std::mutex>& lock);
   void recycle_one(std::unique_lock<std::mutex>& lock);
+  void trim(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] Result<Spare> create(const std::string& name);
   [[nodiscard]] Result<Spare> rename_to_spare(const std::string& from, const std::string& name);
   [[nodiscard]] std::string path(const std::string& name) const;
