@@ -68,6 +68,9 @@ class LogStore {
   // The last index appended, durable or not.
   [[nodiscard]] virtual Index last() const = 0;
   [[nodiscard]] virtual std::uint64_t size_bytes() const = 0;
+  // About how many bytes of entries append() still takes when the disk has no room for more. A
+  // store that makes no provision for that does not know a limit either.
+  [[nodiscard]] virtual std::uint64_t room_bytes() const { return UINT64_MAX; }
 };
 
 }  // namespace aspen

@@ -14,6 +14,8 @@ constexpr Duration tick_interval = std::chrono::milliseconds(100);
 constexpr Duration report_interval = std::chrono::milliseconds(10);
 constexpr Duration flush_interval = std::chrono::seconds(30);
 constexpr std::uint64_t ticks_per_measurement = 10;
+constexpr std::uint64_t flush_bytes_max = 32 * 1024 * 1024;
+constexpr std::uint64_t flush_margin_bytes = 4 * 1024 * 1024;
 constexpr std::size_t clean_rows = 512;
 constexpr std::size_t entries_per_batch = 1024;
 
@@ -222,16 +224,24 @@ void Applier::on(ApplierTick&&, Context& context) noexcept {
   }
   ASPEN_ASSERT(durable->index <= store_->applied().index);
   durable_ = std::max(durable_, durable->index);
+  maybe_flush(context);
+  report(context);
+}
+
+void Applier::maybe_flush(Context& context) noexcept {
+  ASPEN_ASSERT(!ended_);
   const bool due =
       unflushed_bytes_ >= limits::unflushed_bytes_max ||
       (durable_ < store_->applied().index && context.now() - flushed_at_ >= flush_interval);
-  if (due) {
-    const Result<void> flushed = parts_.state.flush();
-    if (!flushed) ASPEN_MAYBE(retry_later(flushed.error()));
-    unflushed_bytes_ = 0;
-    flushed_at_ = context.now();
-  }
-  report(context);
+  if (!due) return;
+  // A flush that finds no room would stop the store: it waits, and elections can be applied. The
+  // store has written what exceeds its buffers already.
+  const std::uint64_t expected_bytes = std::min(2 * unflushed_bytes_, flush_bytes_max);
+  if (parts_.free_bytes() < expected_bytes + flush_margin_bytes) return;
+  const Result<void> flushed = parts_.state.flush();
+  if (!flushed) ASPEN_MAYBE(retry_later(flushed.error()));
+  unflushed_bytes_ = 0;
+  flushed_at_ = context.now();
 }
 
 void Applier::report(Context& context) noexcept {

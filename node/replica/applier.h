@@ -8,6 +8,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -34,6 +35,7 @@ class Applier final : public actor::Actor<Applier, ApplierProtocol> {
     const Clock& clock;
     Fatal& fatal;
     Telemetry& telemetry;
+    std::function<std::uint64_t()> free_bytes;  // of the disk
     ClusterId cluster;
     NodeId self;
   };
@@ -65,6 +67,7 @@ class Applier final : public actor::Actor<Applier, ApplierProtocol> {
   void serve_one(PendingRead&& read, const kv::Snapshot& snapshot,
                  const ExecuteReads& asked) noexcept;
   void delegate(PendingRead&& read, Term term) noexcept;
+  void maybe_flush(Context& context) noexcept;
   void report(Context& context) noexcept;
   void schedule_clean(Context& context) noexcept;
   [[nodiscard]] ReplyHeader header(Term term) const noexcept;

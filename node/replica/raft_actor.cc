@@ -14,20 +14,31 @@ namespace {
 constexpr std::uint64_t ticks_per_publication = 10;
 // A replica that is further behind its own commit index than this is not ready.
 constexpr std::uint64_t ready_lag_entries_max = 5'000;
+// What an entry may take in the log beyond its size.
+constexpr std::uint64_t full_entry_overhead = 64;
 }  // namespace
 
 void RaftActor::on(PeerMessage&& message, Context&) noexcept {
   if (!core_.has_value()) return;
-  // A full disk takes no entries but those of an election, so that there is room for votes. The
-  // leader sees a peer that loses appends.
-  if (disk_full_) {
-    const auto* append = std::get_if<raft::Append>(&message.message);
-    if (append != nullptr && append->entries.size() > 1) return;
-    const bool small =
-        append == nullptr || append->entries.empty() || append->entries[0].kind == EntryKind::blank;
-    if (!small) return;
-  }
+  // The leader sees a peer that loses appends.
+  if (disk_full_ && !has_room_for(message.message)) return;
   core_->step(raft::Received{message.from, std::move(message.message)});
+}
+
+// With a full disk the log takes what it has room for: the entries that were under way when the
+// disks filled up, without which the next leader could commit nothing and serve no reads. Then only
+// the blank entries of elections, so that there is room for votes.
+bool RaftActor::has_room_for(const raft::Message& message) noexcept {
+  const auto* append = std::get_if<raft::Append>(&message);
+  if (append == nullptr || append->entries.empty()) return true;
+  const bool election =
+      append->entries.size() == 1 && append->entries.front().kind == EntryKind::blank;
+  if (election) return true;
+  std::uint64_t bytes = 0;
+  for (const Entry& entry : append->entries) bytes += entry.size_bytes() + full_entry_overhead;
+  if (bytes > full_budget_bytes_) return false;
+  full_budget_bytes_ -= bytes;
+  return true;
 }
 
 void RaftActor::on(PeerLinkChanged&& message, Context&) noexcept {
@@ -201,6 +212,7 @@ void RaftActor::measure_disk() noexcept {
   if (full == disk_full_) return;
   disk_full_ = full;
   if (full) {
+    full_budget_bytes_ = std::min<std::uint64_t>(log_->room_bytes(), limits::window_bytes_max);
     ports_.log.error("raft", "the disk is full: writes are refused until there is room");
   } else {
     ports_.log.info("raft", "there is room on the disk again: writes are accepted");

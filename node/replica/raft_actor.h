@@ -138,6 +138,7 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   void publish_health() noexcept;
   void publish_metrics() noexcept;
   void measure_disk() noexcept;
+  [[nodiscard]] bool has_room_for(const raft::Message& message) noexcept;
 
   // ---- raft_actor_requests.cc
   [[nodiscard]] std::optional<Error> refusal(Instant deadline) const noexcept;
@@ -188,7 +189,8 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   kv::Revision revision_ = 0;
   StateSizes sizes_;
   bool disk_full_ = false;
-  std::string doubt_;  // why the other members refuse this node
+  std::uint64_t full_budget_bytes_ = 0;  // of entries still accepted while the disk is full
+  std::string doubt_;                    // why the other members refuse this node
 };
 
 }  // namespace aspen::replica

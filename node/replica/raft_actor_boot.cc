@@ -188,7 +188,7 @@ void RaftActor::spawn_children(Context& context) noexcept {
   applier_ = context.spawn<Applier>(
       child(options_.state_worker),
       Applier::Parts{log_, ports_.state, context.self(), reader_, ports_.clock, ports_.fatal,
-                     ports_.telemetry, identity_.cluster, identity_.self.id});
+                     ports_.telemetry, ports_.free_bytes, identity_.cluster, identity_.self.id});
 }
 
 }  // namespace aspen::replica

@@ -462,6 +462,18 @@ std::uint64_t SegmentLog::size_bytes() const {
   return bytes - segments_.back().segment_bytes;
 }
 
+// The rest of the newest segment without its margin, and the spares but the one in reserve.
+std::uint64_t SegmentLog::room_bytes() const {
+  const std::size_t spares = pool_.ready();
+  const std::lock_guard lock(mutex_);
+  ASPEN_ASSERT(!segments_.empty());
+  const std::uint64_t capacity = records_end(segments_.back().segment_bytes);
+  const std::uint64_t used = tail_ + margin_of(capacity);
+  const std::uint64_t left = capacity - std::min(capacity, used);
+  const std::uint64_t fresh_bytes = records_end(options_.segment_bytes) - header_block_bytes;
+  return left + (spares > 1 ? (spares - 1) * fresh_bytes : 0);
+}
+
 std::optional<LogDamage> SegmentLog::damage() const {
   const std::lock_guard lock(mutex_);
   return damage_;

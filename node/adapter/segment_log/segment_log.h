@@ -92,6 +92,7 @@ class SegmentLog final : public LogStore {
   [[nodiscard]] Result<void> purge(Index through) override;
   [[nodiscard]] Index last() const override;
   [[nodiscard]] std::uint64_t size_bytes() const override;
+  [[nodiscard]] std::uint64_t room_bytes() const override;
 
   // What read() found damaged first.
   [[nodiscard]] std::optional<LogDamage> damage() const;
