@@ -34,6 +34,7 @@ namespace {
 
 constexpr std::size_t consensus_worker = 0;
 constexpr std::size_t workers = 4;  // consensus and links, log, state, reads
+constexpr std::uint64_t state_open_bytes = 8 * 1024 * 1024;
 constexpr Duration drain_time = std::chrono::seconds(5);
 constexpr Duration stop_time = std::chrono::seconds(10);
 
@@ -104,6 +105,7 @@ struct Assembly::Parts {
   [[nodiscard]] std::unique_ptr<StartFailure> open_directory();
   [[nodiscard]] std::unique_ptr<StartFailure> load_identity();
   [[nodiscard]] std::unique_ptr<StartFailure> load_secret();
+  [[nodiscard]] std::unique_ptr<StartFailure> make_room_for_state();
   [[nodiscard]] std::unique_ptr<StartFailure> open_state();
   [[nodiscard]] std::unique_ptr<StartFailure> open_transport();
   [[nodiscard]] std::unique_ptr<StartFailure> spawn_actors();
@@ -197,6 +199,29 @@ std::unique_ptr<StartFailure> Assembly::Parts::load_secret() {
   return nullptr;
 }
 
+// The state store cannot be opened on a full disk. Spare files of the log hold nothing: one of them
+// gives way, so that the node can vote and serve reads until there is room.
+std::unique_ptr<StartFailure> Assembly::Parts::make_room_for_state() {
+  const std::string log_directory = config.data_dir + "/log";
+  const auto short_of_room = [this] {
+    return files.free_bytes(config.data_dir).value_or(UINT64_MAX) < state_open_bytes;
+  };
+  if (!short_of_room()) return nullptr;
+  log.warn("node", "the disk is full: a spare file of the log gives way to the state store");
+  for (const std::string& name : files.list(log_directory).value_or(std::vector<std::string>())) {
+    if (!short_of_room()) break;
+    if (!adapter::segment_log::SegmentPool::owns(name)) continue;
+    if (const auto removed = files.remove(log_directory + "/" + name); !removed) {
+      return failure("log", removed.error());
+    }
+  }
+  if (!short_of_room()) return nullptr;
+  return std::make_unique<StartFailure>(
+      StartFailure{exit_durability, "the disk of --data-dir " + config.data_dir +
+                                        " is full: free at least 8 MiB, then start this node "
+                                        "again"});
+}
+
 std::unique_ptr<StartFailure> Assembly::Parts::open_state() {
   const std::uint64_t limit =
       config.memory_limit_bytes != 0 ? config.memory_limit_bytes : memory_limit_bytes("/");
@@ -204,6 +229,7 @@ std::unique_ptr<StartFailure> Assembly::Parts::open_state() {
   options.directory = config.data_dir + "/state";
   options.memory_bytes =
       std::max<std::uint64_t>(state_memory(limit), limits::state_store_memory_bytes_min);
+  if (auto full = make_room_for_state()) return full;
   Result<std::unique_ptr<adapter::rocksdb::RocksdbStateStore>> opened =
       adapter::rocksdb::RocksdbStateStore::open(options);
   if (!opened) return failure("state store in " + options.directory, opened.error());
