@@ -38,10 +38,10 @@ class Headers:
         return commands
 
     def command_for(self, path):
-        """Of the header's source, else of its folder, else of its tests, else the richest."""
+        """Of the header's own folder, else of its tests, else the one with the most flags."""
         folder = path.rsplit("/", 1)[0]
         tests = "tests/" + folder.split("/", 1)[1] if "/" in folder else folder
-        for name in (path.rsplit(".", 1)[0], folder, tests):
+        for name in (folder, tests):
             if name in self.commands:
                 return self.commands[name]
         return max(self.commands.values(), key=flags)
