@@ -27,6 +27,7 @@ inline constexpr std::size_t uncommitted_bytes_max = 64 * 1024 * 1024;
 // Entries that the core keeps in memory behind the commit index, for followers that lag a little.
 inline constexpr std::size_t tail_bytes_max = 16 * 1024 * 1024;
 inline constexpr std::size_t reads_pending_max = 65'536;
+inline constexpr std::size_t read_rounds_max = 16;
 inline constexpr std::size_t log_io_in_flight_max = 4;
 
 // ---- links between nodes

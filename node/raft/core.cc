@@ -34,6 +34,7 @@ Result<void> Tuning::validate() const noexcept {
       {append_bytes, 1, limits::append_bytes_max, "append_bytes: 1 to 1 MiB"},
       {window_bytes, 1, limits::window_bytes_max, "window_bytes: 1 to 8 MiB"},
       {window_appends, 1, limits::window_appends_max, "window_appends: 1 to 64"},
+      {read_rounds, 1, limits::read_rounds_max, "read_rounds: 1 to 16"},
       {uncommitted_bytes, 1, limits::uncommitted_bytes_max, "uncommitted_bytes: 1 to 64 MiB"},
       {tail_bytes, 0, limits::tail_bytes_max, "tail_bytes: 0 to 16 MiB"},
       {purge_entries, 1, 1'000'000'000, "purge_entries: 1 to 1,000,000,000"},
@@ -195,9 +196,10 @@ Effects Core::State::flush() {
   ASPEN_ASSERT(soft_told.term <= term());
   Effects effects;
   if (role == RoleState::leader) {
+    grant_reads();  // what has come back makes room for the next round
     open_round();
     replicate();
-    grant_reads();
+    grant_reads();  // a single voter needs nobody's answer
   } else {
     flush_acknowledgement();
     flush_follower_reads();

@@ -47,6 +47,9 @@ struct Tuning {
   std::uint64_t append_bytes = 512 * 1024;
   std::uint64_t window_bytes = 8 * 1024 * 1024;
   std::uint32_t window_appends = 16;
+  // Rounds of read-index in flight. Reads that arrive meanwhile share the next one: few rounds make
+  // many reads a round, and a read waits for at most one round more.
+  std::uint32_t read_rounds = 1;
   std::uint64_t uncommitted_bytes = 64 * 1024 * 1024;
   std::uint64_t tail_bytes = 16 * 1024 * 1024;  // committed and stable payloads kept for followers
   std::uint64_t purge_entries = 1024;           // the least that a purge frees

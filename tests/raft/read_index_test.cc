@@ -55,13 +55,29 @@ TEST(ReadIndex, AnEarlierRoundDoesNotAnswerALaterRead) {
   s.turn({read(1)});
   const HeartbeatReply first = echo(s, 2);
   s.turn({read(2)});
-  const HeartbeatReply second = echo(s, 2);
-  EXPECT_GT(second.read, first.read);
   s.from(2, first);
   EXPECT_NE(grant(s, 1), nullptr);
   EXPECT_EQ(grant(s, 2), nullptr);
+  const HeartbeatReply second = echo(s, 2);
+  EXPECT_GT(second.read, first.read);
   s.from(2, second);
   EXPECT_NE(grant(s, 2), nullptr);
+}
+
+// Goal: many reads make few rounds. Method: reads that arrive while a round is in flight.
+TEST(ReadIndex, ReadsThatArriveDuringARoundShareTheNext) {
+  Solo s(3);
+  s.lead({2});
+  s.turn({read(1)});
+  const HeartbeatReply first = echo(s, 2);
+  s.turn({read(2)});
+  EXPECT_EQ(s.sent<Heartbeat>(2), nullptr);
+  s.turn({read(3)});
+  EXPECT_EQ(s.sent<Heartbeat>(2), nullptr);
+  s.from(2, first);
+  s.from(2, echo(s, 2));
+  EXPECT_NE(grant(s, 2), nullptr);
+  EXPECT_NE(grant(s, 3), nullptr);
 }
 
 TEST(ReadIndex, ALostRoundIsRepeatedByTheHeartbeat) {

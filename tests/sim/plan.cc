@@ -51,6 +51,7 @@ raft::Tuning draw_tuning(Dice& dice) {
   t.heartbeat_ticks =
       static_cast<std::uint32_t>(dice.between(1, std::max(1U, t.election_ticks_min / 5)));
   t.purge_entries = dice.log_uniform(1, 1000);
+  t.read_rounds = static_cast<std::uint32_t>(dice.log_uniform(1, 16));
   if (dice.percent(50)) return t;
   if (dice.percent(50)) t.append_bytes = dice.log_uniform(64, t.append_bytes);
   if (dice.percent(50)) t.window_bytes = dice.log_uniform(t.append_bytes, t.window_bytes);
