@@ -146,6 +146,8 @@ ModelDisk::Loss ModelDisk::crash() {
 void ModelDisk::heal() noexcept {
   stalled_until_ = 0;
   factor_ = 1;
+  // A disk that is fine works off what piled up at once.
+  plan_.merged = true;
 }
 
 void ModelDisk::make_durable(Item& item) {
