@@ -193,11 +193,16 @@ class Cluster(_Processes):
         for i in range(len(self)):
             self.wait_live(i)
         extra = [] if cluster_id is None else ["--cluster-id", str(cluster_id)]
-        done = self.aspenctl("-o", "json", "--timeout", "20", *self.init_arguments(), *extra,
-                             endpoints=self.client[0])
-        if done.returncode != 0:
-            raise ClusterError(f"init failed: {done.stderr}")
-        return json.loads(done.stdout)
+
+        def made():
+            done = self.aspenctl("-o", "json", "--timeout", "20", *self.init_arguments(), *extra,
+                                 endpoints=self.client[0])
+            # On a slow machine a member may be late; a node says when to ask again.
+            if done.returncode != 0 and "the same Init again goes on" not in done.stderr:
+                raise ClusterError(f"init failed: {done.stderr}")
+            return json.loads(done.stdout) if done.returncode == 0 else None
+
+        return wait_until(made, "the nodes are a cluster")
 
     def wait_live(self, i):
         def live():
