@@ -35,7 +35,7 @@ namespace {
 constexpr std::size_t consensus_worker = 0;
 constexpr std::size_t workers = 4;  // consensus and links, log, state, reads
 constexpr std::uint64_t state_open_bytes = 8 * 1024 * 1024;
-constexpr Duration drain_time = std::chrono::seconds(5);
+constexpr Duration drain_time = std::chrono::seconds(3);
 constexpr Duration stop_time = std::chrono::seconds(10);
 
 // The state store's share of the memory limit; the rest is the log's tail, messages and clients.
