@@ -198,8 +198,16 @@ tl::expected<void, std::string> BenchCluster::init_aspen() const {
     member.set_peer_address(peer_[i]);
     member.add_client_addresses(client_[i]);
   }
-  const auto made = (*client)->init(0, request);
-  if (!made) return tl::unexpected("init failed: " + made.error().message);
+  // On a slow machine a member may be late: the same Init then goes on.
+  std::string why;
+  const auto initialised = [&] {
+    const auto made = (*client)->init(0, request);
+    if (!made) why = made.error().message;
+    return made.has_value() || !alive();
+  };
+  if (!wait_until(start_wait_max, initialised) || !alive()) {
+    return tl::unexpected("init failed: " + why);
+  }
   return {};
 }
 
