@@ -5,6 +5,7 @@
 
 #include "node/base/assert.h"
 #include "node/base/checksum.h"
+#include "node/base/limits.h"
 #include "node/base/membership.h"
 #include "tests/sim/model_state.h"
 
@@ -111,7 +112,9 @@ void ModelDisk::purge(Index through) {
 
 std::optional<Time> ModelDisk::start(Time now) {
   if (under_way_ > 0 || queue_.empty()) return std::nullopt;
-  under_way_ = plan_.merged ? queue_.size() : 1;
+  // A log writer that falls behind merges what waits, whatever it does else.
+  const bool behind = queue_.size() > limits::log_io_in_flight_max;
+  under_way_ = plan_.merged || behind ? queue_.size() : 1;
   const Time latency = plan_.latency / 2 + dice_.exponential(plan_.latency / 2 + 1);
   return std::max(now, stalled_until_) + latency * factor_ + 1;
 }

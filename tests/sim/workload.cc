@@ -103,7 +103,7 @@ void Workload::begin(std::size_t client) {
       healing_ ? std::min(plan.timeout, world_.plan().election_max()) : plan.timeout;
   next_turn(client, timeout);
   if (read) return replica.read(operation);
-  if (plan.burst > 0) burst(client, node);
+  if (plan.burst > 0 && !healing_) burst(client, node);
   propose(operation);
 }
 
