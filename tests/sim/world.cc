@@ -252,6 +252,16 @@ void World::leave_one_outside() {
   Dice dice(root_.split("outside"));
   if (nodes() < 3 || !dice.percent(40)) return;
   outside_ = dice.percent(60) ? leader() : dice.below(nodes());
+  // Those inside need not know the membership yet, and then they cannot elect.
+  std::size_t informed = 0;
+  for (std::size_t i = 0; i < nodes(); ++i) {
+    const raft::BootState disk = replicas_[i]->disk().durable().recover();
+    if (i != outside_ && !disk.configs.empty()) ++informed;
+  }
+  if (informed <= nodes() / 2) {
+    outside_ = nodes_max;
+    return;
+  }
   constexpr std::array shapes{CutShape::leader_sends_only, CutShape::leader_hears_only};
   const std::uint64_t spared = dice.below(shapes.size() + 1);
   for (std::size_t shape = 0; shape < shapes.size(); ++shape) {
