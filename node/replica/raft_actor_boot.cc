@@ -16,6 +16,11 @@ namespace {
 
 constexpr Duration tick_interval = std::chrono::milliseconds(10);
 
+// Few, as an entry may be large. The log frees whole segments anyway, and what may go grows by
+// flushes of the state.
+constexpr std::uint64_t purge_entries = 64;
+static_assert(purge_entries * limits::entry_bytes_max <= 2 * limits::unflushed_bytes_max);
+
 // Every member begins with the same first entry: the membership that Init listed.
 constexpr LogId bootstrap_id{Term(1), Index(1)};
 
@@ -148,6 +153,7 @@ Result<raft::BootState> RaftActor::recover() noexcept {
   boot.seed = ports_.entropy.u64();
   boot.tuning.election_ticks_min = ticks_of(options_.election_timeout);
   boot.tuning.heartbeat_ticks = ticks_of(options_.heartbeat_interval);
+  boot.tuning.purge_entries = purge_entries;
   std::vector<Entry> configs = recovered.config_entries;
   if (recovered.config_at_purge) configs.insert(configs.begin(), *recovered.config_at_purge);
   for (const Entry& entry : configs) {
