@@ -208,7 +208,7 @@ TEST_F(FullDisk, OfAllRefusesWritesServesReadsElectsAndRecovers) {
 // often that happens, no supervisor gives up.
 TEST_F(FullDisk, AgainAndAgainUnderLargeWritesEndsNoNode) {
   Writers writers(cluster, 4, 400'000);
-  for (int round = 0; round < 4; ++round) {
+  for (int round = 0; round < 3; ++round) {
     const std::size_t before = writers.refusals();
     for (std::size_t i = 0; i < TestCluster::node_count; ++i) fill(i);
     EXPECT_TRUE(eventually([&] { return writers.refusals() > before + 8; })) << round;

@@ -148,6 +148,25 @@ TEST_F(IdentityLoss, WithoutItsLogAMemberDoesNotStart) {
   EXPECT_TRUE(cluster.logged(1, directory(1) + "/log")) << cluster.log(1);
 }
 
+// The log is the truth: as long as it is whole, the state is made from it again.
+TEST_F(IdentityLoss, WithoutItsStateAMemberRebuildsItOrDoesNotStart) {
+  cluster.processes().kill9(1);
+  fs::remove_all(directory(1) + "/state");
+  cluster.processes().start(1);
+  EXPECT_TRUE(eventually([&] { return cluster.get(1, "before") == "1"; })) << cluster.log(1);
+  EXPECT_TRUE(eventually([&] { return cluster.hashes_equal(); }));
+  // Until the beginning of the log is purged.
+  const std::string value(1'500'000, 'v');
+  const std::string first = directory(1) + "/log/0000000000000001.log";
+  for (int i = 0; i < 200 && fs::exists(first); ++i) {
+    ASSERT_TRUE(cluster.put(1, "large/" + std::to_string(i % 4), value).ok()) << i;
+  }
+  ASSERT_TRUE(eventually([&] { return !fs::exists(first); })) << cluster.log(1);
+  cluster.processes().kill9(1);
+  fs::remove_all(directory(1) + "/state");
+  expect_exit(1, exit_durability, "the state and the log do not belong together");
+}
+
 TEST_F(IdentityLoss, WithoutItsIdentityFileAMemberDoesNotStart) {
   cluster.processes().kill9(1);
   fs::remove(directory(1) + "/identity");
