@@ -36,7 +36,7 @@ class Session {
       grpc::ChannelArguments arguments;
       arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
       arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-      arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
+      arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
       stubs_.push_back(KV::NewStub(
           grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), arguments)));
     }
