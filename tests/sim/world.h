@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -134,6 +135,8 @@ class World {
   void heal();
   void leave_one_outside();
   void check_recovery();
+  [[nodiscard]] std::uint64_t progress() const;
+  [[nodiscard]] bool recovers(std::uint64_t elections, const std::function<bool()>& condition);
   void check_equal();
   void check_end();
   [[nodiscard]] bool has_leader() const;
