@@ -304,7 +304,8 @@ std::unique_ptr<StartFailure> Assembly::Parts::spawn_actors() {
   cluster::NodeServerOptions server_options;
   server_options.listen_address = config.listen_peer;
   const auto server = system->spawn<cluster::NodeServer>(
-      permanent("links"), cluster::NodeServerDeps{*transport, *authenticator, entropy, log, memory},
+      permanent("links"),
+      cluster::NodeServerDeps{*transport, *authenticator, entropy, log, telemetry, memory},
       server_options);
   if (!server) return failure("links", server.error());
   peers = std::make_unique<ClusterPeers>(*server, config.name);

@@ -175,11 +175,12 @@ void Link::beat(Instant now, const LinkTiming& timing) {
   ASPEN_MAYBE(send({wire::FrameType::ping, GroupId(), meta, Bytes()}, SendQueue::Kind::control));
 }
 
-void Link::on_pong(const wire::Heartbeat& heartbeat, Instant now) noexcept {
+std::optional<Duration> Link::on_pong(const wire::Heartbeat& heartbeat, Instant now) noexcept {
   const std::uint64_t now_us = to_us(now);
   // Foreign bytes: what is not an echo of ours is ignored.
-  if (heartbeat.time_us > now_us) return;
+  if (heartbeat.time_us > now_us) return std::nullopt;
   figures_.round_trip = std::chrono::microseconds(now_us - heartbeat.time_us);
+  return figures_.round_trip;
 }
 
 bool Link::silent(Instant now, const LinkTiming& timing) const noexcept {

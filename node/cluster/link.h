@@ -120,7 +120,8 @@ class Link final : public StreamSink {
   [[nodiscard]] bool overdue(Instant now) const noexcept { return now >= deadline_; }
   // Sends a ping if it is time. Precondition: ready.
   void beat(Instant now, const LinkTiming& timing);
-  void on_pong(const wire::Heartbeat& heartbeat, Instant now) noexcept;
+  // Gives the round trip; nothing if it is no echo of ours.
+  std::optional<Duration> on_pong(const wire::Heartbeat& heartbeat, Instant now) noexcept;
   // Nothing was heard, or nothing of what is queued was taken, for too long.
   [[nodiscard]] bool silent(Instant now, const LinkTiming& timing) const noexcept;
   // This node itself was not running for so long: the other side is not to blame.

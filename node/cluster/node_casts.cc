@@ -39,6 +39,12 @@ Link* NodeServer::route(NodeId to) noexcept {
 void NodeServer::count_unsent(NodeId to) noexcept {
   Peer* peer = peers_.find(to);
   if (peer != nullptr) ++peer->casts_unsent;
+  count_failure(to);
+}
+
+void NodeServer::count_failure(NodeId to) noexcept {
+  const auto found = metrics_.find(to);
+  if (found != metrics_.end()) found->second.sent_failures.add(1);
 }
 
 void NodeServer::send_cast(const Cast& cast) {
@@ -52,7 +58,7 @@ void NodeServer::send_cast(const Cast& cast) {
   wire::encode_cast_head({cast.type, cast.target}, head_);
   if (!link->send({wire::FrameType::cast, cast.group, head_, cast.payload},
                   SendQueue::Kind::cast)) {
-    return;  // counted by the link
+    return count_failure(cast.to);  // and by the link
   }
   mark_flush(*link);
   if (link->queued_bytes() >= early_flush_bytes && link->wants_flush()) {

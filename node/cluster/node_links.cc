@@ -216,9 +216,16 @@ void NodeServer::on_heartbeat(Link& link, const wire::Frame& frame) {
   ASPEN_ASSERT(link.phase() == Link::Phase::ready);
   const Result<wire::Heartbeat> heartbeat = wire::decode_heartbeat(frame.meta);
   if (!heartbeat) return refuse_frame(link, heartbeat.error().what);
-  if (frame.header.type == FrameType::pong) return link.on_pong(*heartbeat, now_);
+  if (frame.header.type == FrameType::pong) return on_pong(link, *heartbeat);
   // Who floods with pings and does not read gets no more answers.
   ASPEN_MAYBE(send_control(link, FrameType::pong, frame.meta));
+}
+
+void NodeServer::on_pong(Link& link, const wire::Heartbeat& heartbeat) {
+  const std::optional<Duration> took = link.on_pong(heartbeat, now_);
+  const auto found = metrics_.find(link.member);
+  if (!took.has_value() || found == metrics_.end()) return;
+  found->second.round_trip_seconds.observe(std::chrono::duration<double>(*took).count());
 }
 
 void NodeServer::on_error_frame(Link& link, const wire::Frame& frame) {

@@ -35,6 +35,7 @@ Result<void> NodeServer::pre_start(Ctx& context) noexcept {
   listener_ = std::move(*listener);
   ASPEN_ASSERT(links_.empty());
   static_cast<void>(peers_.set_members(deps_.memory.members, deps_.memory.identity.self.id, now_));
+  name_metrics(deps_.memory.members);
   tick_ = context.every(options_.tick_interval, Tick{});
   dial_members();
   tell_self();
@@ -111,7 +112,24 @@ void NodeServer::on(SetMembers&& message, Ctx& context) noexcept {
   }
   deps_.memory.members = std::move(message.config);
   static_cast<void>(peers_.set_members(deps_.memory.members, self, now_));
+  name_metrics(deps_.memory.members);
   dial_members();
+}
+
+void NodeServer::name_metrics(const Config& members) {
+  for (const Member& member : members.members) {
+    const NodeId id = member.peer.id;
+    if (id == deps_.memory.identity.self.id || metrics_.count(id) > 0) continue;
+    const std::vector<std::pair<std::string, std::string>> peer{{"peer", member.name}};
+    metrics_.emplace(
+        id, PeerMetrics{deps_.telemetry.histogram({"aspen_peer_round_trip_seconds",
+                                                   "Round trips of heartbeats to a peer.", peer},
+                                                  Buckets::disk_seconds),
+                        deps_.telemetry.counter({"aspen_peer_sent_failures_total",
+                                                 "Messages to a peer that were not sent: no link, "
+                                                 "or its queue was full.",
+                                                 peer})});
+  }
 }
 
 void NodeServer::on(SetCastHandler&& message, Ctx&) noexcept {

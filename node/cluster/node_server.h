@@ -22,6 +22,7 @@
 #include "node/cluster/peer_table.h"
 #include "node/port/entropy.h"
 #include "node/port/log.h"
+#include "node/port/telemetry.h"
 #include "node/port/transport.h"
 
 namespace aspen::cluster {
@@ -42,6 +43,7 @@ struct NodeServerDeps {
   const Authenticator& authenticator;
   Entropy& entropy;
   LogSink& log;
+  Telemetry& telemetry;
   NodeMemory& memory;
 };
 
@@ -91,6 +93,10 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
     std::string text;
     Instant logged;
   };
+  struct PeerMetrics {
+    Histogram& round_trip_seconds;
+    Counter& sent_failures;
+  };
   struct Dial {
     std::string address;
     wire::LinkUse use = wire::LinkUse::member;
@@ -107,6 +113,7 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
   void report(const Refusal& refusal, NodeId member);
   [[nodiscard]] bool note_stranger(const std::string& text);
   void sweep();
+  void name_metrics(const Config& members);
 
   // node_links.cc: streams and links
   [[nodiscard]] Result<LinkNumber> dial(const Dial& dial);
@@ -131,6 +138,7 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
   void refuse_link(Link& link, const Refusal& why);
   void drop_link(Link& link, const Refusal& why);
   void end_link(Link& link) noexcept;
+  void on_pong(Link& link, const wire::Heartbeat& heartbeat);
   [[nodiscard]] Link* find_link(LinkNumber number) noexcept;
 
   // node_casts.cc: casts to members
@@ -138,6 +146,7 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
   [[nodiscard]] Link* route(NodeId to) noexcept;
   void forget_route() noexcept { routed_link_ = nullptr; }
   void count_unsent(NodeId to) noexcept;
+  void count_failure(NodeId to) noexcept;
 
   // node_requests.cc: probes and assignments
   void start_request(Request request);
@@ -156,6 +165,7 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
   actor::TimerHandle tick_;
   std::array<CastHandler, limits::cast_handlers_max> handlers_;
   PeerTable peers_;
+  std::map<NodeId, PeerMetrics> metrics_;  // of every member there was; bounded by the memberships
   LinkNumber next_link_ = 1;
   std::map<LinkNumber, std::unique_ptr<Link>> links_;
   std::vector<Link*> to_read_;

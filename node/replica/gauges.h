@@ -1,10 +1,25 @@
 // The replica's metrics.
 #pragma once
 
+#include "node/base/assert.h"
 #include "node/port/telemetry.h"
 #include "node/replica/raft_actor.h"
+#include "node/replica/slow_reads.h"
 
 namespace aspen::replica {
+
+// Series of what this version does not have, so that dashboards find the whole list: there is no
+// quota, nobody watches, no snapshot was made or installed.
+inline void register_absent(Telemetry& telemetry) {
+  telemetry.gauge({"aspen_quota_bytes", "Size the state store may have; 0: no quota.", {}}).set(0);
+  telemetry.gauge({"aspen_watch_streams", "Watch streams of clients that are open.", {}}).set(0);
+  ASPEN_MAYBE(&telemetry.histogram(
+      {"aspen_snapshot_save_seconds", "Time of making a snapshot of the state.", {}},
+      Buckets::disk_seconds));
+  ASPEN_MAYBE(&telemetry.histogram(
+      {"aspen_snapshot_restore_seconds", "Time of installing a snapshot of a peer.", {}},
+      Buckets::disk_seconds));
+}
 
 struct RaftActor::Gauges {
   explicit Gauges(Telemetry& telemetry)
@@ -12,27 +27,26 @@ struct RaftActor::Gauges {
         is_leader(telemetry.gauge({"aspen_raft_is_leader", "1 if this node leads.", {}})),
         is_learner(telemetry.gauge({"aspen_raft_is_learner", "1 if this node is a learner.", {}})),
         term(telemetry.gauge({"aspen_raft_term", "The current term.", {}})),
-        commit_index(telemetry.gauge({"aspen_raft_commit_index", "The commit index.", {}})),
-        applied_index(telemetry.gauge({"aspen_raft_applied_index", "The applied index.", {}})),
+        commit_index(telemetry.gauge({"aspen_commit_index", "The commit index.", {}})),
+        applied_index(telemetry.gauge({"aspen_applied_index", "The applied index.", {}})),
         stable_index(telemetry.gauge(
-            {"aspen_raft_stable_index", "The last index that is durable on the own disk.", {}})),
+            {"aspen_stable_index", "The last index that is durable on the own disk.", {}})),
         proposals_pending(telemetry.gauge(
-            {"aspen_raft_proposals_pending", "Proposals of this node's clients in flight.", {}})),
+            {"aspen_proposals_pending", "Proposals of this node's clients in flight.", {}})),
         db_size(telemetry.gauge({"aspen_db_size_bytes", "Bytes of the state store on disk.", {}})),
         db_in_use(telemetry.gauge(
             {"aspen_db_in_use_bytes", "Bytes of live data in the state store, estimated.", {}})),
+        slow_reads(slow_reads_of(telemetry)),
         disk_full(telemetry.gauge(
             {"aspen_disk_full", "1 while proposals are refused for want of disk space.", {}})),
-        leader_changes(telemetry.counter({"aspen_raft_leader_changes_seen_total",
-                                          "Changes of leader that this node has seen.",
-                                          {}})),
-        proposals_committed(telemetry.counter({"aspen_raft_proposals_committed_total",
-                                               "Entries committed, as this node knows.",
-                                               {}})),
+        leader_changes(telemetry.counter(
+            {"aspen_leader_changes_seen_total", "Changes of leader that this node has seen.", {}})),
+        proposals_committed(telemetry.counter(
+            {"aspen_proposals_committed_total", "Entries committed, as this node knows.", {}})),
         proposals_applied(telemetry.counter(
-            {"aspen_raft_proposals_applied_total", "Entries applied by this node.", {}})),
+            {"aspen_proposals_applied_total", "Entries applied by this node.", {}})),
         proposals_failed(
-            telemetry.counter({"aspen_raft_proposals_failed_total",
+            telemetry.counter({"aspen_proposals_failed_total",
                                "Proposals of this node's clients that were refused or timed out.",
                                {}})) {}
 
@@ -46,6 +60,7 @@ struct RaftActor::Gauges {
   Gauge& proposals_pending;
   Gauge& db_size;
   Gauge& db_in_use;
+  Counter& slow_reads;
   Gauge& disk_full;
   Counter& leader_changes;
   Counter& proposals_committed;

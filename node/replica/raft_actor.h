@@ -102,6 +102,7 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   };
   struct PendingLinearizableRead {
     ReadOperation operation;
+    Instant arrived;
     Instant deadline;
     ReadResponder responder;
     bool waits_for_leader = false;

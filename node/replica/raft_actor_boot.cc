@@ -58,7 +58,9 @@ RaftActor::RaftActor(const ReplicaPorts& ports, const ReplicaOptions& options)
       gauges_(std::make_unique<Gauges>(ports.telemetry)),
       proposals_(limits::requests_pending_max),
       reads_(limits::requests_pending_max),
-      foreign_(limits::requests_pending_max) {}
+      foreign_(limits::requests_pending_max) {
+  register_absent(ports.telemetry);
+}
 
 RaftActor::~RaftActor() = default;
 
@@ -190,7 +192,9 @@ void RaftActor::spawn_children(Context& context) noexcept {
   log_writer_ = context.spawn<LogWriter>(
       child(options_.log_worker),
       LogWriter::Parts{log_, context.self(), ports_.clock, ports_.fatal, ports_.telemetry});
-  reader_ = context.spawn<Reader>(child(options_.read_worker), Reader::Parts{log_, context.self()});
+  reader_ =
+      context.spawn<Reader>(child(options_.read_worker),
+                            Reader::Parts{log_, context.self(), ports_.clock, ports_.telemetry});
   applier_ = context.spawn<Applier>(
       child(options_.state_worker),
       Applier::Parts{log_, ports_.state, context.self(), reader_, ports_.clock, ports_.fatal,

@@ -65,8 +65,9 @@ void RaftActor::on(Read&& message, ReadResponder&& responder, Context&) noexcept
   std::optional<Error> refused = refusal(message.deadline);
   if (!refused && reads_.full()) refused = error_overloaded;
   if (refused) return responder.fail(*refused);
-  const std::uint64_t number = reads_.insert(PendingLinearizableRead{
-      std::move(message.operation), message.deadline, std::move(responder), false});
+  const std::uint64_t number =
+      reads_.insert(PendingLinearizableRead{std::move(message.operation), ports_.clock.now(),
+                                            message.deadline, std::move(responder), false});
   route_read(number);
 }
 
@@ -244,6 +245,7 @@ void RaftActor::grant(const std::vector<raft::ReadGrant>& grants) noexcept {
     ASPEN_ASSERT(kind_of(each.request) == Kind::read);
     std::optional<PendingLinearizableRead> read = reads_.take(number_of(each.request));
     if (!read.has_value()) continue;  // it timed out
+    if (ports_.clock.now() - read->arrived > slow_read) gauges_->slow_reads.add(1);
     granted.index = std::max(granted.index, each.index);
     granted.reads.push_back({std::move(read->operation), std::move(read->responder)});
   }

@@ -38,7 +38,9 @@ Result<ReadResult> execute(const ReadOperation& operation, const kv::Snapshot& s
 
 void Reader::on(ScanRead&& message, Context&) noexcept {
   ASPEN_ASSERT(message.snapshot != nullptr);
+  const Instant start = parts_.clock.now();
   Result<ReadResult> result = execute(message.read.operation, *message.snapshot);
+  if (parts_.clock.now() - start > slow_read) slow_reads_.add(1);
   if (!result) return message.read.responder.fail(result.error());
   message.read.responder.reply(ReadReply{message.header, std::move(*result)});
 }

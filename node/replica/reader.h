@@ -7,8 +7,11 @@
 #include <memory>
 
 #include "node/actor/actor.h"
+#include "node/port/clock.h"
 #include "node/port/log_store.h"
+#include "node/port/telemetry.h"
 #include "node/replica/protocols.h"
+#include "node/replica/slow_reads.h"
 
 namespace aspen::replica {
 
@@ -18,14 +21,18 @@ class Reader final : public actor::Actor<Reader, ReaderProtocol> {
   struct Parts {
     std::shared_ptr<LogStore> log;
     actor::Ref<RaftProtocol> raft;
+    const Clock& clock;
+    Telemetry& telemetry;
   };
-  explicit Reader(Parts parts) : parts_(std::move(parts)) {}
+  explicit Reader(Parts parts)
+      : parts_(std::move(parts)), slow_reads_(slow_reads_of(parts_.telemetry)) {}
 
   void on(ScanRead&& message, Context& context) noexcept;
   void on(ReadLog&& message, Context& context) noexcept;
 
  private:
   Parts parts_;
+  Counter& slow_reads_;
 };
 
 // Executes one operation on a snapshot. Possible errors: as kv::Snapshot.

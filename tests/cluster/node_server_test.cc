@@ -255,6 +255,25 @@ TEST(NodeServer, CastToNobodyIsCountedAndToAnotherIncarnationToo) {
 
 // ---- who is refused
 
+TEST(NodeServer, RoundTripsAndFailuresAreCountedForEachPeer) {
+  SimCluster cluster(1);
+  cluster.start();
+  cluster.world.run_until_idle();
+  const CountingTelemetry& telemetry = cluster.node(1).telemetry;
+  EXPECT_EQ(telemetry.value("aspen_peer_round_trip_seconds peer=n2"), 0);
+  EXPECT_EQ(telemetry.value("aspen_peer_sent_failures_total peer=n2"), 0);
+  EXPECT_EQ(telemetry.value("aspen_peer_round_trip_seconds peer=n1"), -1);
+  cluster.run_until([&] { return cluster.all_linked(); }, seconds(5));
+  cluster.world.run_for(seconds(2));
+  EXPECT_GE(telemetry.value("aspen_peer_round_trip_seconds peer=n2"), 5);
+  cluster.node(2).crash();
+  cluster.world.run_for(seconds(2));
+  cluster.node(1).cast(2, "to nobody");
+  cluster.world.run_for(milliseconds(50));
+  EXPECT_EQ(telemetry.value("aspen_peer_sent_failures_total peer=n2"), 1);
+  EXPECT_EQ(telemetry.value("aspen_peer_sent_failures_total peer=n3"), 0);
+}
+
 TEST(NodeServer, EmptiedNodeIsRefusedAndBothSidesSayWhatToDo) {
   SimCluster cluster(20);
   SimNode& emptied = cluster.node(2);

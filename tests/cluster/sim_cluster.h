@@ -13,6 +13,7 @@
 #include "node/actor/sim_system.h"
 #include "node/cluster/node_server.h"
 #include "tests/cluster/toy_authenticator.h"
+#include "tests/contract/counting_telemetry.h"
 #include "tests/contract/sim_transport.h"
 
 namespace aspen::cluster {
@@ -94,8 +95,8 @@ class SimNode {
       if (event.kind == NodeEvent::Kind::ready) ready[event.peer.id] = event.epoch;
       if (event.kind == NodeEvent::Kind::disconnected) ready.erase(event.peer.id);
     }};
-    const NodeServerDeps deps{network_.host(test_host(number_)), authenticator_, entropy_, log,
-                              memory};
+    const NodeServerDeps deps{
+        network_.host(test_host(number_)), authenticator_, entropy_, log, telemetry, memory};
     server = *system_->spawn_from<NodeServer>(
         {.name = "node_server", .mailbox_capacity = 4096},
         [deps, tuning = options] { return std::make_unique<NodeServer>(deps, tuning); });
@@ -129,6 +130,7 @@ class SimNode {
   }
 
   NodeMemory memory;
+  CountingTelemetry telemetry;
   NodeServerOptions options;
   KeptLog log;
   NodeRef server;

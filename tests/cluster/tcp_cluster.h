@@ -49,7 +49,7 @@ class TcpNode {
     options.listen_address = "127.0.0.1:0";
     server = *system_->spawn<NodeServer>(
         {.name = "node_server", .mailbox_capacity = 65'536},
-        NodeServerDeps{*transport_, authenticator_, entropy_, log_, memory_}, options);
+        NodeServerDeps{*transport_, authenticator_, entropy_, log_, telemetry_, memory_}, options);
     system_->start();
     address = status().listen_address;
   }
@@ -109,6 +109,7 @@ class TcpNode {
   adapter::posix::PosixEntropy entropy_;
   adapter::tls::HmacAuthenticator authenticator_;
   NullLog log_;
+  NullTelemetry telemetry_;
   NodeMemory memory_;
   std::mutex mutex_;
   std::condition_variable changed_;

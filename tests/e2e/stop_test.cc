@@ -113,7 +113,7 @@ TEST_F(Stop, WithoutAMajorityEndsWaitingCallsInTime) {
   std::jthread waiting([&] { told = cluster.put(0, "waiting", "1", seconds(20)); });
   ASSERT_TRUE(eventually([&] {
     const HttpAnswer metrics = cluster.http(0, "/metrics");
-    return metrics.body.find("\naspen_raft_proposals_pending 1\n") != std::string::npos;
+    return metrics.body.find("\naspen_proposals_pending 1\n") != std::string::npos;
   }));
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(cluster.processes().terminate(0), 0);

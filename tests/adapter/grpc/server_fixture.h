@@ -8,8 +8,8 @@
 #include <string>
 
 #include "node/adapter/grpc/grpc_server.h"
-#include "tests/adapter/grpc/counting_telemetry.h"
 #include "tests/adapter/grpc/fake_service.h"
+#include "tests/contract/counting_telemetry.h"
 
 namespace aspen::adapter {
 

@@ -8,7 +8,7 @@
 
 #include "node/port/telemetry.h"
 
-namespace aspen::adapter {
+namespace aspen {
 
 class CountingTelemetry final : public Telemetry {
  public:
@@ -44,4 +44,4 @@ class CountingTelemetry final : public Telemetry {
   std::map<std::string, Cell> cells_;
 };
 
-}  // namespace aspen::adapter
+}  // namespace aspen
