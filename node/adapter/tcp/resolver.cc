@@ -1,6 +1,7 @@
 #include "node/adapter/tcp/resolver.h"
 
 #include <netdb.h>
+#include <strings.h>
 
 #include <condition_variable>
 #include <cstring>
@@ -18,9 +19,23 @@ namespace {
 constexpr std::size_t threads_max = 4;
 constexpr std::size_t addresses_max = 16;
 
+// A name that is the loopback address by itself: neither a name server nor a hosts file, which a
+// minimal container lacks, has a say in it (RFC 6761, 6.3).
+bool is_loopback_name(const HostPort& address) {
+  return ::strcasecmp(address.host.c_str(), "localhost") == 0;
+}
+
+std::vector<SocketAddress> loopback(const std::string& port) {
+  std::vector<SocketAddress> both = resolve_numeric({"127.0.0.1", port});
+  for (const SocketAddress& one : resolve_numeric({"::1", port})) both.push_back(one);
+  return both;
+}
+
 }  // namespace
 
 std::vector<SocketAddress> resolve_blocking(const HostPort& address, int flags) {
+  const bool numeric = (flags & AI_NUMERICHOST) != 0;
+  if (!numeric && is_loopback_name(address)) return loopback(address.port);
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
