@@ -209,21 +209,31 @@ Result<Spare> SegmentPool::rename_to_spare(const std::string& from, const std::s
 void SegmentPool::recycle_one(std::unique_lock<std::mutex>& lock) {
   const std::string from = std::move(recycled_.front());
   recycled_.pop_front();
-  const bool keep = ready_.size() < limits::log_spares_max;
+  const bool wanted = ready_.size() < limits::log_spares_max;
   const std::string name = next_name();
   lock.unlock();
-  Result<Spare> spare = fail(Code::no_space, "not kept");
-  Result<void> removed;
-  if (keep) {
-    spare = rename_to_spare(from, name);
-  } else {
-    removed = files_.remove(path(from));
-  }
+  auto spare = wanted ? reuse(from, name) : remove_old(from);
   lock.lock();
-  if (!removed) error_ = removed.error();
-  if (keep && !spare) error_ = spare.error();
-  if (spare) ready_.push_back(std::move(*spare));
+  if (!spare) error_ = spare.error();
+  if (spare && *spare) ready_.push_back(std::move(**spare));
   full_ = false;
+}
+
+// A segment begun under another setting must not become one of the present size.
+Result<std::optional<Spare>> SegmentPool::reuse(const std::string& from, const std::string& name) {
+  auto file = files_.open(path(from), OpenMode::existing);
+  if (!file) return tl::unexpected(file.error());
+  auto size = (*file)->size_bytes();
+  if (!size) return tl::unexpected(size.error());
+  if (*size != options_.segment_bytes) return remove_old(from);
+  auto spare = rename_to_spare(from, name);
+  if (!spare) return tl::unexpected(spare.error());
+  return std::move(*spare);
+}
+
+Result<std::optional<Spare>> SegmentPool::remove_old(const std::string& name) {
+  if (auto removed = files_.remove(path(name)); !removed) return tl::unexpected(removed.error());
+  return std::optional<Spare>();
 }
 
 std::string SegmentPool::path(const std::string& name) const {

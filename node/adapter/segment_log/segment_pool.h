@@ -75,6 +75,10 @@ class SegmentPool {
   void trim(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] Result<Spare> create(const std::string& name);
   [[nodiscard]] Result<Spare> rename_to_spare(const std::string& from, const std::string& name);
+  // Gives a purged segment a spare's name, or removes it if its size is not that of new ones.
+  [[nodiscard]] Result<std::optional<Spare>> reuse(const std::string& from,
+                                                   const std::string& name);
+  [[nodiscard]] Result<std::optional<Spare>> remove_old(const std::string& name);
   [[nodiscard]] std::string path(const std::string& name) const;
   [[nodiscard]] std::string next_name();
 
