@@ -71,7 +71,7 @@ void NodeActor::on(InitCluster&& message, actor::Responder<Identity>&& responder
   const Result<std::size_t> self = find_self(message, identity_.name);
   if (!self) return responder.fail(self.error());
   ++round_;
-  init_.emplace();
+  init_ = Init{};
   init_->request = std::move(message);
   init_->responder = std::move(responder);
   init_->self = *self;
@@ -181,6 +181,7 @@ Result<Identity> NodeActor::new_plan() noexcept {
   if (Result<void> saved = parts_.identity.save_plan(plan); !saved) {
     return tl::unexpected<Error>(saved.error());
   }
+  half_done_ = false;  // no member has a place by the former plan
   return plan;
 }
 
@@ -208,17 +209,23 @@ void NodeActor::on(MemberAssigned&& message, Context&) noexcept {
     parts_.log.warn("init", "a member did not take its place",
                     {{"name", init_->plan.bootstrap.members[message.member].name},
                      {"error", message.result.error()}});
-    return end_init({Code::unavailable,
-                     "init: a member did not take its place; the same Init again goes on",
-                     message.member});
+    if (!init_->missing) init_->missing = message.member;
   }
+  if (message.result || outcome_unknown(message.result.error().code)) init_->half_done = true;
   ASPEN_ASSERT(init_->open > 0);
-  if (--init_->open == 0) finish_init();
+  if (--init_->open > 0) return;  // whether nothing was changed is known by all answers only
+  if (!init_->missing) return finish_init();
+  half_done_ = half_done_ || init_->half_done;
+  end_init({Code::unavailable, "init: a member did not take its place; the same Init again goes on",
+            *init_->missing});
 }
 
 void NodeActor::finish_init() noexcept {
   const Result<void> taken = take_place(init_->plan);
-  if (!taken) return end_init(taken.error());
+  if (!taken) {
+    half_done_ = half_done_ || init_->half_done;
+    return end_init(taken.error());
+  }
   ASPEN_MAYBE(parts_.raft.tell(Initialised{true}).has_value());
   parts_.log.info("init", "the cluster is initialised",
                   {{"cluster", to_hex(identity_.cluster.value)}, {"node", identity_.self.id}});
@@ -235,6 +242,8 @@ void NodeActor::end_init(const Error& error) noexcept {
 Result<void> NodeActor::take_place(const Identity& place) noexcept {
   ASPEN_ASSERT(place.initialised());
   ASPEN_ASSERT(place.self.incarnation == identity_.self.incarnation);
+  // Safety: a log and votes may stand under the first place already.
+  ASPEN_ASSERT(!identity_.initialised());
   if (Result<void> saved = parts_.identity.save(place); !saved) return saved;
   identity_ = place;
   return {};
@@ -248,6 +257,10 @@ void NodeActor::on(PlaceAssigned&& message, Context&) noexcept {
     if (same) return message.done(identity_.self);
     return message.done(
         fail(Code::already_initialised, "assign: this node belongs to a cluster already"));
+  }
+  // Its own Init ends with a place too, and other members may have theirs by it.
+  if (init_.has_value() || half_done_) {
+    return message.done(fail(Code::overloaded, "assign: this node has an Init of its own to end"));
   }
   const Member* own = assign.config.find(assign.self.id);
   if (assign.self.incarnation != identity_.self.incarnation || own == nullptr ||

@@ -107,6 +107,8 @@ class NodeActor final : public actor::Actor<NodeActor, NodeProtocol> {
     std::vector<std::optional<wire::ProbeReply>> probes;
     std::size_t open = 0;  // answers awaited
     Identity plan;
+    std::optional<std::size_t> missing;  // the first member of the plan that did not take its place
+    bool half_done = false;              // a member took its place, or may have
   };
 
   void probe_others(Context& context) noexcept;
@@ -122,6 +124,9 @@ class NodeActor final : public actor::Actor<NodeActor, NodeProtocol> {
   const Parts parts_;
   Identity identity_;
   std::optional<Init> init_;
+  // Members have places by this node's plan: it takes none from another node, so that the same Init
+  // again can end what it began.
+  bool half_done_ = false;
   std::uint64_t round_ = 0;  // of Inits, so that late answers to a former one are told apart
   std::set<NodeId> linked_;  // members that accept this node: at most limits::members_max
   std::string doubt_;        // why the members refuse this node's identity; empty: they do not

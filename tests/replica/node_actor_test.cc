@@ -70,6 +70,50 @@ TEST(NodeActor, TheSameInitGoesOnWhereItStopped) {
   EXPECT_EQ(*cluster.at(1).identity.identity, half);
 }
 
+// Goal: a place once taken is never taken away. Method: while node 0 awaits the answers to its own
+// assignments, another node's Init assigns it a place; whatever is answered stays true.
+TEST(NodeActor, ANodeThatExecutesInitTakesNoPlaceFromAnother) {
+  SimCluster cluster(3, seed);
+  std::optional<Result<PeerId>> placed;
+  cluster.on_assign = [&] {
+    cluster.on_assign = nullptr;
+    const Identity& own = *cluster.at(0).identity.identity;
+    wire::Assign other{ClusterId(77), {NodeId(5), own.self.incarnation}, {}};
+    other.config.members.push_back({other.self, Role::voter, "n1", "n1:2380", {"n1:2379"}});
+    told(cluster.at(0).node.tell(
+        PlaceAssigned{other, [&placed](Result<PeerId> reply) { placed = reply; }}));
+  };
+  const Result<Identity> mine = init(cluster, cluster.init_request());
+  ASSERT_TRUE(placed.has_value());
+  ASSERT_FALSE(placed->has_value());
+  EXPECT_EQ(placed->error().code, Code::overloaded);
+  ASSERT_TRUE(mine.has_value()) << mine.error().what;
+  EXPECT_EQ(cluster.at(0).identity.identity->cluster, mine->cluster);
+  ASSERT_TRUE(cluster.run_until([&] { return cluster.leader().has_value(); }));
+}
+
+// Two Inits at once, in many orders: no node changes a place that it has, and the same Init again
+// at the node that others follow makes one cluster of all.
+TEST(NodeActor, InitsAtTwoNodesAtOnceLeaveEveryPlaceWhereItIs) {
+  for (std::uint64_t run = 1; run <= 50; ++run) {
+    SCOPED_TRACE("seed " + std::to_string(run));
+    SimCluster cluster(3, run);
+    std::size_t answers = 0;
+    for (const std::size_t at : {0U, 1U}) {
+      cluster.at(at).node.ask_from_outside(cluster.init_request(),
+                                           [&answers](Result<Identity>&&) { ++answers; });
+    }
+    ASSERT_TRUE(cluster.run_until([&] { return answers == 2; }));
+    for (const auto& node : cluster.nodes) {
+      EXPECT_LE(node->identity.places.size(), 1U);
+      EXPECT_TRUE(node->fatal.errors.empty());
+    }
+    ASSERT_TRUE(init(cluster, cluster.init_request(), 0).has_value() ||
+                init(cluster, cluster.init_request(), 1).has_value());
+    ASSERT_TRUE(cluster.run_until([&] { return cluster.leader().has_value(); }));
+  }
+}
+
 TEST(NodeActor, AMemberOfAnotherClusterIsNotTaken) {
   SimCluster cluster(3, seed);
   InitCluster alone = cluster.init_request();

@@ -111,6 +111,7 @@ void SimNode::probe(const std::string& address, Duration,
 
 void SimNode::assign(const std::string& address, const wire::Assign& assign, Duration,
                      std::function<void(Result<void>)> done) {
+  if (cluster.on_assign) cluster.on_assign();
   for (const auto& each : cluster.nodes) {
     if (address != each->identity.identity->name + ":2380") continue;
     if (each->system == nullptr || cluster.isolated.count(each->index) > 0) break;

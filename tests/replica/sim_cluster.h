@@ -31,13 +31,17 @@ class SeededEntropy final : public Entropy {
 class MemoryIdentityStore final : public IdentityStore {
  public:
   [[nodiscard]] Result<Identity> load() override { return load(identity); }
-  [[nodiscard]] Result<void> save(const Identity& value) override { return save(identity, value); }
+  [[nodiscard]] Result<void> save(const Identity& value) override {
+    if (!full && value.initialised()) places.insert({value.cluster.value, value.self.id.value});
+    return save(identity, value);
+  }
   [[nodiscard]] Result<Identity> load_plan() override { return load(plan); }
   [[nodiscard]] Result<void> save_plan(const Identity& value) override { return save(plan, value); }
 
   std::optional<Identity> identity;
   std::optional<Identity> plan;
-  bool full = false;  // saves fail with no_space
+  bool full = false;                                         // saves fail with no_space
+  std::set<std::pair<std::uint64_t, std::uint64_t>> places;  // that were ever saved: cluster, node
 
  private:
   [[nodiscard]] static Result<Identity> load(const std::optional<Identity>& slot);
@@ -126,6 +130,7 @@ class SimCluster {
   std::vector<std::unique_ptr<SimNode>> nodes;
   std::set<std::size_t> isolated;
   std::function<bool(const OutgoingCast&)> lose;  // a cast that the network loses
+  std::function<void()> on_assign;                // just before an assignment is delivered
 };
 
 }  // namespace aspen::replica
