@@ -90,8 +90,10 @@ constexpr Flag flags[] = {
     {"log-level", "debug, info, warn or error", "info"},
 };
 
+constexpr const char* reflection_key = "grpc-reflection";
+
 std::vector<std::string> known_keys() {
-  std::vector<std::string> keys{"config", "grpc-reflection"};
+  std::vector<std::string> keys{"config", reflection_key};
   for (const Flag& flag : flags) keys.emplace_back(flag.name);
   return keys;
 }
@@ -127,12 +129,39 @@ std::vector<std::string> environment_arguments(const std::vector<std::string>& e
     });
     name += "=";
     for (const std::string& variable : environment) {
-      if (variable.rfind(name, 0) == 0) {
+      // An empty variable is an absent one.
+      if (variable.rfind(name, 0) == 0 && variable.size() > name.size()) {
         arguments.push_back("--" + key + "=" + variable.substr(name.size()));
       }
     }
   }
   return arguments;
+}
+
+// CLI11 takes the argument behind `--key=` for its value; behind `--key` an empty one is itself.
+std::vector<std::string> split_empty_values(const std::vector<std::string>& arguments) {
+  std::vector<std::string> split;
+  for (const std::string& argument : arguments) {
+    const bool empty = argument.rfind("--", 0) == 0 && argument.back() == '=';
+    split.push_back(empty ? argument.substr(0, argument.size() - 1) : argument);
+    if (empty) split.emplace_back();
+  }
+  return split;
+}
+
+std::optional<std::string> check_reflection(const std::string& value) {
+  if (value == "true" || value == "false") return std::nullopt;
+  return std::string(reflection_key) + " '" + value + "': expected true or false";
+}
+
+// A switch takes more words for true than this contract.
+std::optional<std::string> check_reflection_flags(const std::vector<std::string>& arguments) {
+  const std::string flag = std::string("--") + reflection_key + "=";
+  for (const std::string& argument : arguments) {
+    if (argument.rfind(flag, 0) != 0) continue;
+    if (auto wrong = check_reflection(argument.substr(flag.size()))) return "--" + *wrong;
+  }
+  return std::nullopt;
 }
 
 // Takes what the command line and the environment left open from the file.
@@ -317,6 +346,8 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments,
       "gave up.");
   std::vector<std::string> all = environment_arguments(environment);
   all.insert(all.end(), arguments.begin(), arguments.end());
+  if (auto wrong = check_reflection_flags(all)) return refused(*wrong);
+  all = split_empty_values(all);
   std::reverse(all.begin(), all.end());  // CLI11 takes a vector from its back
   try {
     app.parse(all);

@@ -57,6 +57,41 @@ TEST(Config, FlagBeatsEnvironmentBeatsFile) {
   EXPECT_EQ(line.config->segment_bytes, 32U << 20U);
 }
 
+// An empty variable is an absent one, as an unset value of a deployment's template is.
+TEST(Config, EmptyVariablesAreAbsent) {
+  const CommandLine line =
+      parse_command_line({"--peer-secret-file=/s", "--name=n1", "--data-dir=/tmp/x"},
+                         {"ASPEN_NAME=", "ASPEN_GRPC_REFLECTION=", "ASPEN_LOG_LEVEL="});
+  ASSERT_TRUE(line.config.has_value()) << line.text;
+  EXPECT_EQ(line.config->name, "n1");
+  EXPECT_EQ(line.config->peer_secret_file, "/s");
+  EXPECT_EQ(line.config->log_level, "info");
+  EXPECT_FALSE(line.config->grpc_reflection);
+}
+
+// An empty value is the flag's, and never swallows the argument behind it.
+TEST(Config, EmptyValuesOfFlagsAreTheirOwn) {
+  const CommandLine line = parse({"--heartbeat-interval=", "--peer-secret-file=/s"});
+  ASSERT_TRUE(line.config.has_value()) << line.text;
+  EXPECT_EQ(line.config->peer_secret_file, "/s");
+  EXPECT_EQ(line.config->heartbeat_interval, milliseconds(100));
+  const CommandLine nameless =
+      parse_command_line({"--name=", "--peer-secret-file=/s", "--data-dir=/tmp/x"}, {});
+  EXPECT_FALSE(nameless.config.has_value());
+  EXPECT_NE(nameless.text.find("--name: expected"), std::string::npos) << nameless.text;
+}
+
+TEST(Config, GrpcReflectionIsTrueOrFalse) {
+  EXPECT_TRUE(parse({"--grpc-reflection"}).config->grpc_reflection);
+  EXPECT_TRUE(parse({}, {"ASPEN_GRPC_REFLECTION=true"}).config->grpc_reflection);
+  EXPECT_FALSE(parse({}, {"ASPEN_GRPC_REFLECTION=false"}).config->grpc_reflection);
+  EXPECT_FALSE(
+      parse({"--grpc-reflection=false"}, {"ASPEN_GRPC_REFLECTION=true"}).config->grpc_reflection);
+  const CommandLine empty = parse({"--grpc-reflection="});
+  EXPECT_FALSE(empty.config.has_value());
+  EXPECT_NE(empty.text.find("true or false"), std::string::npos) << empty.text;
+}
+
 TEST(Config, UnknownKeysAreRefusedWithTheNearestKnownOne) {
   const CommandLine flag = parse({"--election-timout=1s"});
   EXPECT_FALSE(flag.config.has_value());
