@@ -121,6 +121,11 @@ void Cell::fail(Error error) noexcept {
   if (!failure_.has_value()) failure_ = error;
 }
 
+void Cell::interrupt(Error error) noexcept {
+  if (!failure_.has_value()) ending_ = Ending::interrupted;
+  fail(error);
+}
+
 Result<TimerId> Cell::arm(Instant at, Duration period, std::unique_ptr<TimerSource> source) {
   ASPEN_ASSERT(Worker::current() == &home_);
   const std::size_t own = cold_ == nullptr ? 0 : cold_->children.size() + 1;
@@ -193,7 +198,9 @@ void Cell::on(control::Start&& start) noexcept {
     restarts_.add();
   }
   failure_.reset();
+  ending_ = Ending::ordinary;
   stop_requested_ = false;
+  stop_wanted_.set(0);
   set_address(generation(), true);
   ASPEN_ASSERT(instance_ == nullptr);
   instance_ = blueprint_->create();
@@ -231,7 +238,7 @@ void Cell::finish_end() noexcept {
   } else if (retire_when_ended_) {
     retire();
   } else {
-    send_control(supervisor_, control::Ended{address(), failure_});
+    send_control(supervisor_, control::Ended{address(), failure_, ending_});
   }
 }
 
@@ -256,6 +263,7 @@ void Cell::retire() noexcept {
   cold_.reset();
   supervisor_ = {};
   failure_.reset();
+  ending_ = Ending::ordinary;
   stop_requested_ = false;
   retire_when_ended_ = false;
   handled_.set(0);
@@ -286,6 +294,7 @@ void Cell::crash() noexcept {
   started_ = false;
   stop_requested_ = false;
   failure_.reset();
+  ending_ = Ending::ordinary;
   set_address(generation() == UINT32_MAX ? 1 : generation() + 1, false);
   ASPEN_ASSERT(timers_ == 0);
 }

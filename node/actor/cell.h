@@ -55,6 +55,13 @@ struct ActorClass {
   void (*destroy)(void* instance) noexcept;
 };
 
+// What an end means for a restart, beside its error.
+enum class Ending : std::uint8_t {
+  ordinary,
+  interrupted,  // Context::interrupt()
+  abandoned,    // something below overran its stop deadline and may be running still
+};
+
 // How to make an actor, as often as it is restarted.
 class Blueprint {
  public:
@@ -87,6 +94,7 @@ struct Ended {
   static constexpr Order order = Order::supervision;
   Address child;
   std::optional<Error> error;
+  Ending ending = Ending::ordinary;
 };
 struct Adopt {
   static constexpr Order order = Order::supervision;
@@ -125,6 +133,9 @@ class Cell final : public Endpoint {
   void close_unused() noexcept { set_address(generation(), false); }
   // Among the System's cells.
   [[nodiscard]] std::size_t number() const noexcept { return number_; }
+  // Any thread. A hint for a handler that takes long; the control that follows is what counts.
+  void want_stop() noexcept { stop_wanted_.set(1); }
+  [[nodiscard]] bool stop_wanted() const noexcept { return stop_wanted_.get() != 0; }
   // Destroys the instance without hooks, as a crash does.
   void crash() noexcept;
   // Destroys what is in the mailbox; the number of nodes.
@@ -138,6 +149,7 @@ class Cell final : public Endpoint {
   [[nodiscard]] Prng& prng();
   void request_stop() noexcept { stop_requested_ = true; }
   void fail(Error error) noexcept;
+  void interrupt(Error error) noexcept;
   // Possible errors: overloaded, already_exists, invalid_argument, shutting_down (it is ending).
   [[nodiscard]] Result<Address> spawn(std::unique_ptr<Blueprint> blueprint);
   void stop_child(const Address& child) noexcept;
@@ -177,6 +189,7 @@ class Cell final : public Endpoint {
     Address address;
     ChildOptions options;
     RestartWindow window;
+    RestartWindow interruptions = {};
     ChildState state = ChildState::running;
     TimerId timer = {};  // of the back-off or of the stop deadline
   };
@@ -205,7 +218,7 @@ class Cell final : public Endpoint {
   void finish_end() noexcept;
   void destroy_instance() noexcept;
   void retire() noexcept;
-  void restart_child(Child& child, const std::optional<Error>& error) noexcept;
+  void restart_child(Child& child, const control::Ended& ended) noexcept;
   // Retires it, or kills it if it has not ended.
   enum class Parting : std::uint8_t { retire, kill };
   void part_with(const Address& child, Parting parting, std::optional<Error> error) noexcept;
@@ -220,6 +233,7 @@ class Cell final : public Endpoint {
   std::optional<Error> failure_;
   std::uint32_t number_;
   Phase phase_ = Phase::unborn;
+  Ending ending_ = Ending::ordinary;
   bool started_ = false;  // pre_start succeeded
   bool stop_requested_ = false;
   bool retire_when_ended_ = false;
@@ -229,6 +243,7 @@ class Cell final : public Endpoint {
   Tally dropped_;
   Tally late_answers_;
   Tally restarts_;
+  Tally stop_wanted_;
 };
 
 // A control as a node.

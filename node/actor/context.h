@@ -42,9 +42,15 @@ class Context {
   // Ends this actor after the current handler: children in reverse order of their start, then
   // post_stop. Further sends are answered not_found.
   void stop() const noexcept { cell_.request_stop(); }
+  // True once the supervisor wants this actor to end: a handler that takes long looks now and then
+  // and returns. It may miss a stop that was ordered before the actor's start.
+  [[nodiscard]] bool stop_wanted() const noexcept { return cell_.stop_wanted(); }
   // Ends this actor after the current handler, as a failure: batch_end is not called, the message
   // in handling is lost, the supervisor decides what follows. The first error counts.
   void fail(Error error) const noexcept { cell_.fail(error); }
+  // The same for a reason outside this actor that passes, such as a full disk: the restart waits
+  // for its back-off, and does not count towards ChildOptions::restarts_max.
+  void interrupt(Error error) const noexcept { cell_.interrupt(error); }
 
   // Starts a child, made by B(args...) now and at every restart: args are copied, std::ref refers.
   // The ref takes messages at once. If that is not possible this actor fails with overloaded (too

@@ -37,7 +37,8 @@ struct ChildOptions {
   // the longer one; drawn from the upper half of that.
   Duration backoff_min = std::chrono::milliseconds(10);
   Duration backoff_max = std::chrono::seconds(5);
-  // How long an ordered stop waits for this child (and its children) before it is killed.
+  // How long an ordered stop waits for this child (and its children) before it is killed. An actor
+  // that fails while a child of it overruns this is not restarted, nor is anybody above it.
   Duration stop_deadline = std::chrono::seconds(5);
 };
 

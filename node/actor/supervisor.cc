@@ -55,23 +55,34 @@ void Cell::on(control::Ended&& ended) noexcept {
   const bool wanted = phase_ == Phase::running && child->state == ChildState::running &&
                       is_restarted(child->options.restart, end);
   if (wanted) {
-    restart_child(*child, ended.error);
+    restart_child(*child, ended);
     return;
   }
+  if (phase_ == Phase::ending && ended.ending == Ending::abandoned) ending_ = Ending::abandoned;
   part_with(ended.child, Parting::retire, ended.error);
   if (phase_ == Phase::ending) stop_next_child();
 }
 
-void Cell::restart_child(Child& child, const std::optional<Error>& error) noexcept {
+void Cell::restart_child(Child& child, const control::Ended& ended) noexcept {
   ASPEN_ASSERT(phase_ == Phase::running);
   ASPEN_ASSERT(child.state == ChildState::running);
-  if (!child.window.admit(now(), child.options)) {
-    fail(error.value_or(Error{Code::failed_precondition, "a permanent actor keeps stopping"}));
-    part_with(child.address, Parting::retire, error);
+  const bool abandoned = ended.ending == Ending::abandoned;
+  const bool interrupted = ended.ending == Ending::interrupted;
+  ChildOptions options = child.options;
+  // These have their back-off, and no number of them within the options' window is a failure.
+  if (interrupted) options.restarts_max = limits::restarts_in_window_max;
+  RestartWindow& window = interrupted ? child.interruptions : child.window;
+  if (abandoned || !window.admit(now(), options)) {
+    // Safety: a second instance beside what still runs of the first would be two owners of one
+    // thing. Nobody above may restart it either: only the end of the process ends what is stuck.
+    if (abandoned) ending_ = Ending::abandoned;
+    fail(
+        ended.error.value_or(Error{Code::failed_precondition, "a permanent actor keeps stopping"}));
+    part_with(child.address, Parting::retire, ended.error);
     return;
   }
   Prng jitter = prng().split("backoff", ++cold_->backoffs);
-  const Duration delay = backoff(child.options, child.window.recent(), jitter);
+  const Duration delay = backoff(options, window.recent(), jitter);
   child.state = ChildState::backing_off;
   child.timer = arm_control(now() + delay, control::RestartDue{child.address});
 }
@@ -107,6 +118,7 @@ void Cell::send_stop(Child& child) noexcept {
   child.state = ChildState::stopping;
   child.timer =
       arm_control(now() + child.options.stop_deadline, control::StopOverdue{child.address});
+  static_cast<Cell*>(child.address.endpoint)->want_stop();
   send_control(child.address, control::Stop{});
 }
 
@@ -143,6 +155,7 @@ void Cell::on(control::StopOverdue&& overdue) noexcept {
   Child* const child = find_child(overdue.child);
   ASPEN_ASSERT(child != nullptr);
   ASPEN_ASSERT(child->state == ChildState::stopping);
+  if (phase_ == Phase::ending) ending_ = Ending::abandoned;
   part_with(overdue.child, Parting::kill, Error{Code::timed_out, "did not stop in time"});
   if (phase_ == Phase::ending) stop_next_child();
 }

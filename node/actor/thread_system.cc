@@ -16,6 +16,8 @@ namespace {
 // A sleep ends now and then even without a reason, so that a lost wake would cost time, not life.
 constexpr Duration sleep_longest = std::chrono::seconds(1);
 constexpr Duration stop_deadline_default = std::chrono::seconds(1);
+// Beyond what a handler that looks at Context::stop_wanted() takes.
+constexpr Duration stuck_after = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -24,12 +26,14 @@ struct ThreadSystem::Signals {
   std::mutex mutex;
   std::condition_variable changed;
   bool root_ended = false;
+  std::size_t threads_running = 0;
 };
 
 ThreadSystem::ThreadSystem(ThreadOptions options, const Clock& clock)
     : System(std::move(options.system)),
       clock_(clock),
       spin_(options.spin),
+      on_stuck_(std::move(options.on_stuck)),
       pollers_(std::move(options.pollers)),
       signals_(std::make_unique<Signals>()) {
   pollers_.resize(workers(), nullptr);
@@ -48,6 +52,7 @@ ThreadSystem::~ThreadSystem() {
 
 void ThreadSystem::start() {
   ASPEN_ASSERT(threads_.empty());
+  signals_->threads_running = workers();
   for (std::size_t i = 0; i < workers(); ++i) {
     threads_.emplace_back([this, i] { work(worker(i), *pollers_[i]); });
   }
@@ -63,11 +68,23 @@ Result<void> ThreadSystem::stop(Duration deadline) {
   }
   signals_->exit.store(true);
   for (Poller* poller : pollers_) poller->wake();
-  for (std::thread& thread : threads_) thread.join();
-  threads_.clear();
+  join();
   crash_all();
   if (!in_time) return fail(Code::timed_out, "actors did not stop in time");
   return {};
+}
+
+void ThreadSystem::join() noexcept {
+  {
+    std::unique_lock<std::mutex> lock(signals_->mutex);
+    const bool returned = signals_->changed.wait_for(
+        lock, stuck_after, [this] { return threads_.empty() || signals_->threads_running == 0; });
+    lock.unlock();
+    if (!returned && on_stuck_) on_stuck_();
+  }
+  for (std::thread& thread : threads_) thread.join();
+  ASPEN_ASSERT(signals_->threads_running == 0);
+  threads_.clear();
 }
 
 void ThreadSystem::on_root_ended() noexcept {
@@ -81,6 +98,7 @@ void ThreadSystem::on_root_ended() noexcept {
 
 void ThreadSystem::work(Worker& own, Poller& poller) noexcept {
   const Worker::Scope scope(own);
+  ASPEN_ASSERT(Worker::current() == &own);
   std::size_t turns = 0;
   while (!signals_->exit.load(std::memory_order_relaxed)) {
     own.collect();
@@ -97,6 +115,10 @@ void ThreadSystem::work(Worker& own, Poller& poller) noexcept {
       sleep(own, poller);
     }
   }
+  const std::lock_guard<std::mutex> lock(signals_->mutex);
+  ASPEN_ASSERT(signals_->threads_running > 0);
+  --signals_->threads_running;
+  signals_->changed.notify_all();
 }
 
 void ThreadSystem::sleep(Worker& own, Poller& poller) noexcept {

@@ -18,10 +18,6 @@ using namespace std::chrono_literals;
 struct Event {
   std::int64_t at_ms;
   std::string what;
-  friend bool operator==(const Event&, const Event&) = default;
-  friend std::ostream& operator<<(std::ostream& out, const Event& event) {
-    return out << event.at_ms << " " << event.what;
-  }
 };
 using Events = std::vector<Event>;
 using Strings = std::vector<std::string>;
@@ -141,6 +137,33 @@ TEST_F(SupervisionLaw, NeverGivesUpOnSlowFailures) {
   sim.run_for(1s);
   EXPECT_TRUE(given_up.empty());
   EXPECT_EQ(sim.snapshot().at(0).restarts, 100u);
+}
+
+// What an actor stands on may be away for long: that is no reason to end the process.
+TEST_F(SupervisionLaw, InterruptionsAreRestartedAndDoNotCount) {
+  struct Interrupt {};
+  class Interrupted final : public Actor<Interrupted, Protocol<Interrupt, Fail>> {
+   public:
+    void on(Interrupt&&, Context<Interrupted>& context) noexcept {
+      context.interrupt(Error{Code::no_space, "no room"});
+    }
+    void on(Fail&&, Context<Interrupted>& context) noexcept {
+      context.fail(Error{Code::corrupt, "asked to fail"});
+    }
+  };
+  const auto ref = sim.spawn<Interrupted>({.restarts_max = 1, .backoff_max = 100ms}).value();
+  for (int i = 0; i < 30; ++i) {
+    ASSERT_TRUE(ref.tell(Interrupt{}));
+    sim.run_for(200ms);
+  }
+  ASSERT_TRUE(ref.tell(Fail{}));
+  sim.run_for(200ms);
+  EXPECT_TRUE(given_up.empty());
+  EXPECT_EQ(sim.snapshot().at(0).restarts, 31u);
+  ASSERT_TRUE(ref.tell(Fail{}));
+  sim.run_for(200ms);
+  ASSERT_EQ(given_up.size(), 1u);
+  EXPECT_EQ(given_up[0].code, Code::corrupt);
 }
 
 TEST(RestartWindowLaw, CountsWhatIsLessThanAWindowAgo) {

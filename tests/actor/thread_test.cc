@@ -10,19 +10,12 @@
 
 #include "node/actor/thread_system.h"
 #include "tests/actor/counter.h"
+#include "tests/actor/steady_clock.h"
 
 namespace aspen::actor {
 namespace {
 
 using namespace std::chrono_literals;
-
-class SteadyClock final : public Clock {
- public:
-  [[nodiscard]] Instant now() const noexcept override {
-    return Instant{std::chrono::steady_clock::now().time_since_epoch().count()};
-  }
-  [[nodiscard]] WallTime wall() const noexcept override { return WallTime{now().ns}; }
-};
 
 #ifdef ASPEN_SANITIZED
 constexpr int scale = 1;
