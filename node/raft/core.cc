@@ -57,12 +57,13 @@ Core::State::State(BootState boot)
       commit(boot.applied),
       delivered(boot.applied),
       applied(boot.applied),
-      applied_durable(boot.applied) {
+      applied_durable(boot.durable.value_or(boot.applied)) {
   ASPEN_ASSERT(self.id.value != 0);
   ASPEN_ASSERT(tuning.validate().has_value());
   // State beyond the log would be state that nobody can prove (D6).
   ASPEN_ASSERT(boot.applied <= boot.last);
-  ASPEN_ASSERT(boot.purged.index <= boot.applied);
+  ASPEN_ASSERT(applied_durable <= boot.applied);
+  ASPEN_ASSERT(boot.purged.index <= applied_durable);
   quorum = Quorum(config());
   read_context = prng.next() >> 1U;
   draw_election_wait();

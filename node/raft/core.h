@@ -198,7 +198,10 @@ struct BootState {
   // ascending. The last is in force, the others serve rollback on truncation. Empty: not known
   // yet, the replica never campaigns.
   std::vector<LoggedConfig> configs;
-  Index applied;           // durably applied; entries up to here were committed
+  Index applied;  // by the state machine; entries up to here were committed
+  // What of it would survive a crash: a state machine that was not closed may be ahead of its disk.
+  // Absent: all.
+  std::optional<Index> durable;
   std::uint64_t seed = 0;  // another one at every boot: the contexts of reads are drawn from it
   Tuning tuning;
 };

@@ -248,7 +248,7 @@ void Applier::report(Context& context) noexcept {
   const Index applied = store_->applied().index;
   if (applied == reported_ && !sizes_.has_value()) return;
   const Result<void> told =
-      parts_.raft.tell(AppliedUpTo{applied, durable_, store_->revision(), sizes_});
+      parts_.raft.tell(AppliedUpTo{parts_.boot, applied, durable_, store_->revision(), sizes_});
   if (!told) return;  // the next tick tells again
   reported_ = applied;
   reported_at_ = context.now();

@@ -31,6 +31,7 @@ class Applier final : public actor::Actor<Applier, ApplierProtocol> {
     std::shared_ptr<LogStore> log;
     StateStore& state;
     actor::Ref<RaftProtocol> raft;
+    std::uint64_t boot = 0;
     actor::Ref<ReaderProtocol> reader;
     const Clock& clock;
     Fatal& fatal;

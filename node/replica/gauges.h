@@ -45,6 +45,10 @@ struct RaftActor::Gauges {
             {"aspen_proposals_committed_total", "Entries committed, as this node knows.", {}})),
         proposals_applied(telemetry.counter(
             {"aspen_proposals_applied_total", "Entries applied by this node.", {}})),
+        stale_completions(telemetry.counter(
+            {"aspen_stale_completions_total",
+             "Completions of disk and state that came after a restart of the replica.",
+             {}})),
         proposals_failed(
             telemetry.counter({"aspen_proposals_failed_total",
                                "Proposals of this node's clients that were refused or timed out.",
@@ -65,6 +69,7 @@ struct RaftActor::Gauges {
   Counter& leader_changes;
   Counter& proposals_committed;
   Counter& proposals_applied;
+  Counter& stale_completions;
   Counter& proposals_failed;
 };
 

@@ -78,8 +78,10 @@ void LogWriter::sync() noexcept {
 
 void LogWriter::report(Context& context) noexcept {
   ASPEN_ASSERT(reported_ <= durable_);
-  if (told_stalled_ != stalled_ && parts_.raft.tell(LogStalled{stalled_})) told_stalled_ = stalled_;
-  if (reported_ < durable_ && parts_.raft.tell(LogDone{durable_})) reported_ = durable_;
+  if (told_stalled_ != stalled_ && parts_.raft.tell(LogStalled{parts_.boot, stalled_}))
+    told_stalled_ = stalled_;
+  if (reported_ < durable_ && parts_.raft.tell(LogDone{parts_.boot, durable_}))
+    reported_ = durable_;
   const bool open = reported_ < durable_ || stalled_ || told_stalled_ != stalled_;
   if (open) retry_ = context.after(retry_delay, RetryWrite{});
 }

@@ -24,6 +24,7 @@ class LogWriter final : public actor::Actor<LogWriter, LogWriterProtocol> {
   struct Parts {
     std::shared_ptr<LogStore> log;
     actor::Ref<RaftProtocol> raft;
+    std::uint64_t boot = 0;
     const Clock& clock;
     Fatal& fatal;
     Telemetry& telemetry;

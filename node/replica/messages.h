@@ -132,17 +132,22 @@ struct IdentityDoubted {
   std::string reason;
 };
 
+// What the children tell carries the boot of the RaftActor that started them: its mailbox outlives
+// a restart, and a former boot's completions mean nothing to the next.
 struct LogDone {
   static constexpr actor::Priority priority = actor::Priority::urgent;
+  std::uint64_t boot = 0;
   raft::IoId io;
 };
 // The log has no room for what waits to be written, or has room again.
 struct LogStalled {
   static constexpr actor::Priority priority = actor::Priority::urgent;
+  std::uint64_t boot = 0;
   bool stalled = false;
 };
 struct AppliedUpTo {
   static constexpr actor::Priority priority = actor::Priority::urgent;
+  std::uint64_t boot = 0;
   Index applied;
   Index durable;
   kv::Revision revision = 0;
@@ -209,6 +214,7 @@ struct ReadLog {
 };
 struct LogRead {
   static constexpr actor::Priority priority = actor::Priority::high;
+  std::uint64_t boot = 0;
   PeerId to;
   raft::AppendSpec spec;
   std::vector<Entry> entries;

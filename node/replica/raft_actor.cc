@@ -50,7 +50,14 @@ void RaftActor::on(IdentityDoubted&& message, Context&) noexcept {
   publish_health();
 }
 
+bool RaftActor::is_current(std::uint64_t boot) noexcept {
+  if (core_.has_value() && boot == boot_) return true;
+  gauges_->stale_completions.add(1);
+  return false;
+}
+
 void RaftActor::on(LogDone&& message, Context&) noexcept {
+  if (!is_current(message.boot)) return;
   ASPEN_ASSERT(core_.has_value());
   core_->step(raft::LogDurable{message.io});
   while (!parked_.empty() && parked_.front().after <= message.io) {
@@ -62,11 +69,12 @@ void RaftActor::on(LogDone&& message, Context&) noexcept {
 // Entries wait that find no room, and votes would wait behind them. Nothing of them was
 // acknowledged, so the replica starts again without them, as after a crash.
 void RaftActor::on(LogStalled&& message, Context& context) noexcept {
-  if (!message.stalled) return;
-  context.fail(Error{Code::no_space, "the log has no room for entries that were accepted"});
+  if (!is_current(message.boot) || !message.stalled) return;
+  context.interrupt(Error{Code::no_space, "the log has no room for entries that were accepted"});
 }
 
 void RaftActor::on(AppliedUpTo&& message, Context&) noexcept {
+  if (!is_current(message.boot)) return;
   ASPEN_ASSERT(core_.has_value());
   ASPEN_ASSERT(applied_ <= message.applied);
   gauges_->proposals_applied.add(static_cast<double>(distance(applied_, message.applied)));
@@ -82,6 +90,7 @@ void RaftActor::on(AppliedUpTo&& message, Context&) noexcept {
 }
 
 void RaftActor::on(LogRead&& message, Context&) noexcept {
+  if (!is_current(message.boot)) return;
   ASPEN_ASSERT(core_.has_value());
   const raft::AppendSpec& spec = message.spec;
   // The log may have been truncated or the leadership lost since (rule 2.2.6).

@@ -129,6 +129,8 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   void spawn_children(Context& context) noexcept;
 
   // ---- raft_actor.cc
+  // Whether a child of this boot says so; counts the others.
+  [[nodiscard]] bool is_current(std::uint64_t boot) noexcept;
   void dispatch(raft::Effects&& effects) noexcept;
   void send(raft::Send&& send) noexcept;
   void hand_over(raft::CommitRange&& range) noexcept;

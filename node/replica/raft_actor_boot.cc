@@ -168,7 +168,11 @@ Result<raft::BootState> RaftActor::recover() noexcept {
   }
   const Result<kv::Store> store = kv::Store::open(ports_.state);
   if (!store) return tl::unexpected<Error>(store.error());
+  // After a restart inside the process the store still holds what it has not written to its disk.
+  const Result<LogId> durable = store->applied_durable();
+  if (!durable) return tl::unexpected<Error>(durable.error());
   boot.applied = store->applied().index;
+  boot.durable = durable->index;
   if (boot.applied < boot.purged.index || boot.applied > boot.last) {
     return fail(Code::corrupt, "the state and the log do not belong together: replace this member",
                 boot.applied.value);
@@ -191,13 +195,13 @@ void RaftActor::spawn_children(Context& context) noexcept {
   };
   log_writer_ = context.spawn<LogWriter>(
       child(options_.log_worker),
-      LogWriter::Parts{log_, context.self(), ports_.clock, ports_.fatal, ports_.telemetry});
-  reader_ =
-      context.spawn<Reader>(child(options_.read_worker),
-                            Reader::Parts{log_, context.self(), ports_.clock, ports_.telemetry});
+      LogWriter::Parts{log_, context.self(), boot_, ports_.clock, ports_.fatal, ports_.telemetry});
+  reader_ = context.spawn<Reader>(
+      child(options_.read_worker),
+      Reader::Parts{log_, context.self(), boot_, ports_.clock, ports_.telemetry});
   applier_ = context.spawn<Applier>(
       child(options_.state_worker),
-      Applier::Parts{log_, ports_.state, context.self(), reader_, ports_.clock, ports_.fatal,
+      Applier::Parts{log_, ports_.state, context.self(), boot_, reader_, ports_.clock, ports_.fatal,
                      ports_.telemetry, ports_.free_bytes, identity_.cluster, identity_.self.id});
 }
 

@@ -53,7 +53,8 @@ void Reader::on(ReadLog&& message, Context&) noexcept {
   if (!entries || entries->empty()) return;  // purged or truncated meanwhile: the core asks anew
   ASPEN_ASSERT(entries->front().id.index == spec.lo);
   ASPEN_ASSERT(entries->back().id.index <= spec.hi);
-  ASPEN_MAYBE(parts_.raft.tell(LogRead{message.to, spec, std::move(*entries)}).has_value());
+  ASPEN_MAYBE(
+      parts_.raft.tell(LogRead{parts_.boot, message.to, spec, std::move(*entries)}).has_value());
 }
 
 }  // namespace aspen::replica

@@ -21,6 +21,7 @@ class Reader final : public actor::Actor<Reader, ReaderProtocol> {
   struct Parts {
     std::shared_ptr<LogStore> log;
     actor::Ref<RaftProtocol> raft;
+    std::uint64_t boot = 0;
     const Clock& clock;
     Telemetry& telemetry;
   };

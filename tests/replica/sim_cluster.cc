@@ -42,8 +42,9 @@ void SimNode::start() {
   options.on_give_up = [this](const Error& error) { fatal.errors.push_back(error); };
   system = std::make_unique<actor::SimSystem>(options, cluster.world);
   const auto open_log = [this](const Identity&) -> Result<std::shared_ptr<LogStore>> {
+    if (log_faults.open_full) return fail(Code::no_space, "the disk is full");
     log->restart(0);
-    return std::shared_ptr<LogStore>(log);
+    return std::make_shared<FaultyLog>(log, log_faults);
   };
   ReplicaOptions replica;
   replica.reserve_bytes = 1000;
@@ -61,13 +62,13 @@ void SimNode::start() {
              .value();
 }
 
-void SimNode::crash() {
+void SimNode::crash(std::optional<std::size_t> kept) {
   ASPEN_ASSERT(system != nullptr);
   system->crash();
   system.reset();
   raft = {};
   node = {};
-  state.crash(cluster.prng.below(state.unflushed() + 1));
+  state.crash(kept.value_or(cluster.prng.below(state.unflushed() + 1)));
 }
 
 // Casts travel as bytes and take a millisecond or two; those of one turn keep their order.

@@ -16,6 +16,7 @@
 #include "node/replica/raft_actor.h"
 #include "tests/contract/memory_log_store.h"
 #include "tests/contract/memory_state_store.h"
+#include "tests/replica/faulty_log.h"
 
 namespace aspen::replica {
 
@@ -72,8 +73,8 @@ class SimNode final : public Peers {
   SimNode(SimCluster& cluster, std::size_t index);
 
   void start();
-  // The process dies; `kept` of the log's unsynced batches survive.
-  void crash();
+  // The process dies; `kept` of the state's unflushed batches survive, or some.
+  void crash(std::optional<std::size_t> kept = std::nullopt);
 
   void cast(std::vector<OutgoingCast> casts) override;
   void set_members(ClusterId cluster, const PeerId& self, const Config& config) override;
@@ -92,6 +93,7 @@ class SimNode final : public Peers {
   SimCluster& cluster;
   std::size_t index;
   std::shared_ptr<contract::MemoryLogStore> log = std::make_shared<contract::MemoryLogStore>();
+  LogFaults log_faults;
   contract::MemoryStateStore state;
   MemoryIdentityStore identity;
   RecordedHealth health;
