@@ -218,8 +218,9 @@ struct Metrics {
   SoftState soft;
   LogId last;
   Index stable;
-  Index commit;
-  Index applied;
+  LogId commit;
+  LogId applied;
+  LogId config;  // the entry of the configuration in force
   LogId purged;
   std::optional<PeerId> vote;
   std::uint64_t uncommitted_bytes = 0;

@@ -13,8 +13,9 @@ Metrics Core::State::metrics() const {
   m.soft = soft();
   m.last = log.last();
   m.stable = disk.stable();
-  m.commit = commit;
-  m.applied = applied;
+  m.commit = {log.term_at(commit).value_or(Term()), commit};
+  m.applied = {log.term_at(applied).value_or(Term()), applied};
+  if (!configs.empty()) m.config = configs.back().id;
   m.purged = log.purged();
   m.vote = hard_state.vote;
   m.uncommitted_bytes = uncommitted_bytes;
@@ -25,6 +26,7 @@ Metrics Core::State::metrics() const {
   }
   ASPEN_ASSERT(m.stable <= m.last.index);
   ASPEN_ASSERT(m.applied <= m.commit);
+  ASPEN_ASSERT(m.commit <= m.last);
   return m;
 }
 

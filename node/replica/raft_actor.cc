@@ -245,7 +245,7 @@ void RaftActor::publish_health() noexcept {
     health.reason = "uninitialised: no cluster yet, run aspenctl cluster init";
   } else if (soft_.leader.value == 0) {
     health.reason = "no leader is known";
-  } else if (distance(applied_, std::max(applied_, core_->metrics().commit)) >
+  } else if (distance(applied_, std::max(applied_, core_->metrics().commit.index)) >
              ready_lag_entries_max) {
     health.reason = "the state has not caught up with the log yet";
   } else {
@@ -262,7 +262,7 @@ void RaftActor::publish_metrics() noexcept {
   gauges_->is_leader.set(soft_.role == raft::RoleState::leader ? 1 : 0);
   gauges_->is_learner.set(self != nullptr && self->role == Role::learner ? 1 : 0);
   gauges_->term.set(value(soft_.term.value));
-  gauges_->commit_index.set(value(metrics.commit.value));
+  gauges_->commit_index.set(value(metrics.commit.index.value));
   gauges_->applied_index.set(value(applied_.value));
   gauges_->stable_index.set(value(metrics.stable.value));
   gauges_->proposals_pending.set(value(proposals_.size()));

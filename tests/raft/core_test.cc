@@ -137,6 +137,19 @@ TEST(Boot, CommitStartsAtTheAppliedIndex) {
   EXPECT_EQ(s.out.commit.after, Index(2));
 }
 
+// P9: a state machine that was not closed may be ahead of its disk, and needs the log again.
+TEST(Boot, WhatACrashWouldTakeFromTheStateIsNotPurged) {
+  BootState boot = boot_state(1, {1, 1, 1, 1});
+  boot.tuning.purge_entries = 1;
+  boot.applied = Index(4);
+  boot.durable = Index(2);
+  Solo s(std::move(boot));
+  s.lead({});
+  s.durable();
+  s.turn({});
+  EXPECT_EQ(s.core.metrics().purged.index, Index(2));
+}
+
 // What lies below the tail is named, and read by the driver.
 TEST(Boot, EntriesFromBeforeTheBootAreAppliedByTheDriversReading) {
   Solo s(3, {1, 1, 1});
@@ -233,6 +246,10 @@ TEST(Metrics, ShowWhatTheLeaderKnowsOfEachPeer) {
   EXPECT_EQ(m.soft.role, RoleState::leader);
   EXPECT_EQ(m.vote, peer_id(1));
   EXPECT_EQ(m.last, log_id(2, 2));
+  EXPECT_EQ(m.config, log_id(1, 1));
+  EXPECT_EQ(m.commit, log_id(0, 0));
+  s.durable();
+  EXPECT_EQ(s.core.metrics().commit, log_id(2, 2));
   ASSERT_EQ(m.peers.size(), 2U);
   EXPECT_EQ(m.peers[0].peer, peer_id(2));
   EXPECT_EQ(m.peers[0].match, Index(2));

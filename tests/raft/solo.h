@@ -100,7 +100,7 @@ class Solo {
   [[nodiscard]] RoleState role() const { return core.soft().role; }
   [[nodiscard]] std::uint64_t term() const { return core.soft().term.value; }
   [[nodiscard]] std::uint64_t leader() const { return core.soft().leader.value; }
-  [[nodiscard]] Index commit() const { return core.metrics().commit; }
+  [[nodiscard]] Index commit() const { return core.metrics().commit.index; }
   [[nodiscard]] Index last() const { return core.metrics().last.index; }
   [[nodiscard]] Index stable() const { return core.metrics().stable; }
 

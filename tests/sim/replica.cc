@@ -259,14 +259,14 @@ void Replica::on_soft(const raft::SoftState& soft) {
        .node = static_cast<std::uint8_t>(node_),
        .values = {static_cast<std::uint64_t>(soft.role), soft.term.value, soft.leader.value}});
   if (!elected) return;
-  elected_commit_ = core_->metrics().commit;
+  elected_commit_ = core_->metrics().commit.index;
   world_.oracle().became_leader(node_, soft.term);
   crash_at(CrashPoint::as_leader);
 }
 
 // Thesis 3.6.2: what a leader learns to be committed by counting ends with an entry of its term.
 void Replica::check_leader_commit() {
-  const Index commit = core_->metrics().commit;
+  const Index commit = core_->metrics().commit.index;
   if (world_.oracle().insight() == Insight::outside) return;
   if (commit == elected_commit_ || core_->term_at(commit) == soft_.term) return;
   if (commit <= disk_.view().purged().index) return;

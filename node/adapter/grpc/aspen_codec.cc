@@ -135,7 +135,7 @@ void encode_metrics(const gateway::NodeView& view, aspen::v1::MetricsResponse& o
   if (raft.vote) out.set_vote(raft.vote->id.value);
   encode_log_id(raft.last, *out.mutable_last());
   out.set_stable_index(raft.stable.value);
-  out.mutable_commit()->set_index(raft.commit.value);
+  encode_log_id(raft.commit, *out.mutable_commit());
   out.mutable_applied()->set_index(view.applied.value);
   encode_log_id(raft.purged, *out.mutable_purged());
   out.set_uncommitted_bytes(raft.uncommitted_bytes);

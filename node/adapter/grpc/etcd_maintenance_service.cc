@@ -17,7 +17,7 @@ void encode_status(const gateway::NodeView& view, etcdserverpb::StatusResponse& 
   out.set_dbsizeinuse(static_cast<std::int64_t>(view.db_in_use_bytes));
   out.set_leader(raft.soft.leader.value);
   out.set_raftterm(raft.soft.term.value);
-  out.set_raftindex(raft.commit.value);
+  out.set_raftindex(raft.commit.index.value);
   out.set_raftappliedindex(view.applied.value);
   const Member* self = view.config.find(view.self.id);
   out.set_islearner(self != nullptr && self->role == Role::learner);

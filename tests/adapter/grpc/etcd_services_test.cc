@@ -134,7 +134,7 @@ TEST_F(EtcdServices, StatusSaysWhatTheNodeKnows) {
   auto& view = service.node_view;
   view.self.id = NodeId(0xa1);
   view.raft.soft.term = Term(7);
-  view.raft.commit = Index(10);
+  view.raft.commit.index = Index(10);
   view.applied = Index(9);
   view.db_bytes = 4096;
   view.db_in_use_bytes = 1024;
