@@ -209,22 +209,29 @@ void NodeActor::on(MemberAssigned&& message, Context&) noexcept {
     parts_.log.warn("init", "a member did not take its place",
                     {{"name", init_->plan.bootstrap.members[message.member].name},
                      {"error", message.result.error()}});
-    if (!init_->missing) init_->missing = message.member;
+    init_->all_placed = false;
   }
   if (message.result || outcome_unknown(message.result.error().code)) init_->half_done = true;
   ASPEN_ASSERT(init_->open > 0);
   if (--init_->open > 0) return;  // whether nothing was changed is known by all answers only
-  if (!init_->missing) return finish_init();
+  if (init_->all_placed) return finish_init();
+  end_assigning("init: a member did not take its place; the same Init again goes on");
+}
+
+// Whoever is told `unavailable` may conclude that nothing took effect.
+void NodeActor::end_assigning(const char* what) noexcept {
+  ASPEN_ASSERT(init_->phase == Init::Phase::assigning);
+  ASPEN_ASSERT(init_->open == 0);
   half_done_ = half_done_ || init_->half_done;
-  end_init({Code::unavailable, "init: a member did not take its place; the same Init again goes on",
-            *init_->missing});
+  end_init({half_done_ ? Code::connection_lost : Code::unavailable, what});
 }
 
 void NodeActor::finish_init() noexcept {
   const Result<void> taken = take_place(init_->plan);
+  if (!taken && init_->plan.bootstrap.members.size() == 1) return end_init(taken.error());
   if (!taken) {
-    half_done_ = half_done_ || init_->half_done;
-    return end_init(taken.error());
+    parts_.log.warn("init", "this node did not take its place", {{"error", taken.error()}});
+    return end_assigning("init: this node did not take its place; the same Init again goes on");
   }
   ASPEN_MAYBE(parts_.raft.tell(Initialised{true}).has_value());
   parts_.log.info("init", "the cluster is initialised",

@@ -41,8 +41,9 @@ struct InitMember {
   std::string peer_address;
   std::vector<std::string> client_addresses;
 };
-// Possible errors: invalid_argument, already_initialised, unavailable (a member was not reached),
-// overloaded (another Init is going on), no_space, timed_out.
+// Possible errors: invalid_argument, already_initialised, unavailable (a member was not reached, or
+// none took its place), overloaded (another Init is going on), no_space, timed_out, connection_lost
+// (some members may have their places and others not; the same Init again goes on).
 struct InitCluster {
   using Reply = Identity;
   std::optional<ClusterId> cluster;
@@ -107,8 +108,8 @@ class NodeActor final : public actor::Actor<NodeActor, NodeProtocol> {
     std::vector<std::optional<wire::ProbeReply>> probes;
     std::size_t open = 0;  // answers awaited
     Identity plan;
-    std::optional<std::size_t> missing;  // the first member of the plan that did not take its place
-    bool half_done = false;              // a member took its place, or may have
+    bool all_placed = true;  // of those who answered
+    bool half_done = false;  // a member took its place, or may have
   };
 
   void probe_others(Context& context) noexcept;
@@ -117,6 +118,7 @@ class NodeActor final : public actor::Actor<NodeActor, NodeProtocol> {
   [[nodiscard]] Result<Identity> new_plan() noexcept;
   void assign_others(Context& context) noexcept;
   void finish_init() noexcept;
+  void end_assigning(const char* what) noexcept;
   void end_init(const Error& error) noexcept;
   void doubt(std::string reason) noexcept;
   [[nodiscard]] Result<void> take_place(const Identity& place) noexcept;

@@ -114,6 +114,42 @@ TEST(NodeActor, InitsAtTwoNodesAtOnceLeaveEveryPlaceWhereItIs) {
   }
 }
 
+// Goal: "nothing took effect" is said only when it is so. Method: a member dies between the probes
+// and the assignments; the other one takes its place, or refuses it as well.
+TEST(NodeActor, AnInitThatMayHaveTakenEffectIsOfUnknownOutcome) {
+  for (const bool another_took_its_place : {true, false}) {
+    SimCluster cluster(3, seed);
+    cluster.at(1).identity.full = !another_took_its_place;
+    cluster.on_assign = [&cluster] {
+      cluster.on_assign = nullptr;
+      cluster.at(2).crash();
+    };
+    const Result<Identity> failed = init(cluster, cluster.init_request());
+    ASSERT_FALSE(failed.has_value());
+    EXPECT_EQ(cluster.at(1).identity.identity->initialised(), another_took_its_place);
+    EXPECT_EQ(outcome_unknown(failed.error().code), another_took_its_place);
+    EXPECT_EQ(certainly_not_applied(failed.error().code), !another_took_its_place);
+    EXPECT_NE(std::string_view(failed.error().what).find("the same Init again goes on"),
+              std::string_view::npos);
+    cluster.at(1).identity.full = false;
+    cluster.at(2).start();
+    EXPECT_TRUE(init(cluster, cluster.init_request()).has_value());
+  }
+}
+
+// The node that executes Init takes its own place last: its full disk leaves the others with
+// theirs.
+TEST(NodeActor, AnInitThatOnlyItsOwnNodeDidNotFollowIsOfUnknownOutcome) {
+  SimCluster cluster(3, seed);
+  cluster.on_assign = [&cluster] { cluster.at(0).identity.full = true; };
+  const Result<Identity> failed = init(cluster, cluster.init_request());
+  ASSERT_FALSE(failed.has_value());
+  EXPECT_TRUE(outcome_unknown(failed.error().code));
+  cluster.on_assign = nullptr;
+  cluster.at(0).identity.full = false;
+  EXPECT_TRUE(init(cluster, cluster.init_request()).has_value());
+}
+
 TEST(NodeActor, AMemberOfAnotherClusterIsNotTaken) {
   SimCluster cluster(3, seed);
   InitCluster alone = cluster.init_request();
