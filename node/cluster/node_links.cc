@@ -378,6 +378,20 @@ void NodeServer::drop_link(Link& link, const Refusal& why) {
               deps_.memory.identity.self.incarnation},
              now_);
   mark_flush(link);
+  bound_farewells();
+}
+
+// Whom this node dials decides how soon it dials again, and others decide when they close: a stream
+// that only says farewell gives way. The oldest has had the most time for it.
+void NodeServer::bound_farewells() {
+  std::size_t closing = 0;
+  Link* oldest = nullptr;
+  for (const auto& [number, link] : links_) {
+    if (link->role() != LinkRole::dialler || link->phase() != Link::Phase::closing) continue;
+    if (closing++ == 0) oldest = link.get();
+  }
+  ASPEN_ASSERT(closing <= limits::links_pending_max + 1);
+  if (closing > limits::links_pending_max) end_link(*oldest);
 }
 
 }  // namespace aspen::cluster

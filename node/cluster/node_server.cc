@@ -66,7 +66,7 @@ void NodeServer::batch_end(Ctx& context) noexcept {
   flush_links();
   if (gone_links_) sweep();
   ASPEN_ASSERT(links_.size() <=
-               limits::members_max * 2 + limits::links_pending_max + limits::node_requests_max);
+               limits::members_max * 2 + limits::links_pending_max * 2 + limits::node_requests_max);
 }
 
 void NodeServer::sweep() {

@@ -4,8 +4,9 @@
 //
 // Owner: the assembly spawns it, on the worker whose poller serves the transport; permanent. When
 // it restarts, its links are lost, as in a short partition. Messages: node_messages.h. Bounds: one
-// link per member (limits::members_max), limits::links_pending_max others, limits::
-// node_requests_max requests; per link frame_reader.h and send_queue.h.
+// link per member (limits::members_max), limits::links_pending_max others that called, limits::
+// node_requests_max requests, limits::links_pending_max that it dialled and closes; per link
+// frame_reader.h and send_queue.h.
 #pragma once
 
 #include <array>
@@ -138,6 +139,7 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
   void refuse_link(Link& link, const Refusal& why);
   void drop_link(Link& link, const Refusal& why);
   void end_link(Link& link) noexcept;
+  void bound_farewells();
   void on_pong(Link& link, const wire::Heartbeat& heartbeat);
   [[nodiscard]] Link* find_link(LinkNumber number) noexcept;
 

@@ -217,6 +217,52 @@ TEST_F(HostilePeer, NonsenseAfterTheHandshakeEndsOnlyThatLink) {
   EXPECT_TRUE(peer.raw().ended) << "the stream does not stay for ever";
 }
 
+// Answers every stream with nonsense and never closes one.
+class NonsenseServer final : public ListenerSink {
+ public:
+  NonsenseServer(SimCluster& cluster, const std::string& host)
+      : listener_(std::move(*cluster.network.host(host).listen(host + ":2380", *this))) {}
+  void on_accept(std::unique_ptr<Stream> stream) override {
+    const std::string_view parts[] = {"HTTP/1.1 400 Bad Request\r\n\r\n and much more than a head"};
+    EXPECT_TRUE(stream->write(parts));
+    streams.push_back(std::move(stream));
+  }
+  [[nodiscard]] std::size_t open() {
+    char space[512];
+    for (auto& stream : streams) {
+      for (int reads = 0; stream != nullptr && reads < 4; ++reads) {
+        if (!stream->read(space)) stream.reset();
+      }
+    }
+    return static_cast<std::size_t>(
+        std::count_if(streams.begin(), streams.end(), [](const auto& one) { return !!one; }));
+  }
+  std::vector<std::unique_ptr<Stream>> streams;
+
+ private:
+  std::unique_ptr<Listener> listener_;
+};
+
+// Probes of an address whose server talks nonsense and never closes, faster than links that say
+// farewell end by themselves: their number stays bounded.
+TEST_F(HostilePeer, ProbesOfANonsenseServerLeaveBoundedLinks) {
+  NonsenseServer server(cluster, "host9");
+  std::size_t refused = 0;
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 50; ++i) {
+      cluster.node(1).server.ask_from_outside(
+          Probe{"host9:2380"}, [&](Result<wire::ProbeReply>&& reply) { refused += reply ? 0 : 1; });
+    }
+    cluster.world.run_for(milliseconds(10));
+    EXPECT_LE(server.open(), limits::links_pending_max + limits::node_requests_max);
+  }
+  EXPECT_EQ(refused, 1000U);
+  EXPECT_EQ(server.streams.size(), 1000U);
+  cluster.world.run_for(seconds(2));
+  EXPECT_EQ(server.open(), 0U);
+  expect_unharmed();
+}
+
 // Many who connect and say nothing: they end after the handshake's time, give way to newer ones
 // meanwhile, and a member still gets in.
 TEST_F(HostilePeer, SilentStrangersAreBoundedAndDoNotLockMembersOut) {
