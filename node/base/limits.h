@@ -68,6 +68,19 @@ inline constexpr std::size_t apply_backlog_bytes_max = 64 * 1024 * 1024;
 // Applied and not durable in the state store: what a restart has to apply again.
 inline constexpr std::uint64_t unflushed_bytes_max = 64 * 1024 * 1024;
 inline constexpr std::size_t replica_mailbox_max = 131'072;
+// Payloads of proposals, and keys of reads, that wait in the replica's tables.
+inline constexpr std::size_t proposals_bytes_max = 128 * 1024 * 1024;
+inline constexpr std::size_t reads_bytes_max = 64 * 1024 * 1024;
+// Batches applied in one turn; then messages have theirs.
+inline constexpr std::size_t apply_batches_per_turn_max = 4;
+// Messages that wait for the own disk; more are lost, as a network loses them.
+inline constexpr std::size_t parked_messages_max = 4096;
+// Compactions whose callers wait until the space is given back.
+inline constexpr std::size_t physical_waits_max = 1024;
+// Steps of a scan between two looks at its deadline.
+inline constexpr std::size_t scan_steps_per_check = 256;
+// Reads of the log under way for one follower.
+inline constexpr std::size_t log_reads_per_peer_max = window_appends_max;
 inline constexpr std::size_t log_line_bytes_max = 4096;
 // A node whose actors published nothing for that long is not live.
 inline constexpr std::int64_t health_silence_ms_max = 10'000;
@@ -91,18 +104,31 @@ static_assert(link_queue_bytes_max >= window_bytes_max + 2 * frame_payload_bytes
 inline constexpr std::size_t txn_depth_max = txn_operations_max + 2;
 // A batch of applied entries is closed when it has grown to this; one more command always fits.
 inline constexpr std::size_t apply_batch_bytes_max = 16 * 1024 * 1024;
-inline constexpr std::size_t apply_batch_responses_bytes_max = 16 * 1024 * 1024;
-inline constexpr std::size_t change_bytes_max = 64 * 1024 * 1024;     // one command's writes
-inline constexpr std::size_t response_bytes_max = 128 * 1024 * 1024;  // one command's answer
+inline constexpr std::size_t apply_batch_responses_bytes_max = 8 * 1024 * 1024;
+// What one command's writes take in memory, all copies counted: some 75,000 deleted keys. Every
+// member must refuse the same commands, so neither this nor the next depends on a node's own limit.
+inline constexpr std::size_t change_bytes_max = 64 * 1024 * 1024;
+inline constexpr std::size_t command_response_bytes_max = 32 * 1024 * 1024;  // its answer
+inline constexpr std::size_t response_bytes_max = 64 * 1024 * 1024;          // a read's answer
 inline constexpr std::size_t clean_rows_max = 16'384;  // one step of physical deletion
-// Keys fetched from the state store at once.
+// Keys and values fetched from the state store at once.
 inline constexpr std::size_t read_batch_keys_max = 256;
+inline constexpr std::size_t read_batch_bytes_max = 4 * 1024 * 1024;
 // Keys whose newest version the store remembers, and how long they may be: 16 MiB at most.
 inline constexpr std::size_t meta_cache_slots_max = 65'536;
 inline constexpr std::size_t meta_cache_key_bytes_max = 128;
 // Block cache and write buffers of the state store.
 inline constexpr std::size_t state_store_memory_bytes_min = 32 * 1024 * 1024;
 inline constexpr std::size_t state_store_open_files_max = 256;
+// The least that --memory-limit may be. 35 % of it are the state store's.
+inline constexpr std::size_t memory_limit_bytes_min = 256 * 1024 * 1024;
+
+static_assert(change_bytes_max >= 8 * entry_bytes_max, "what a request itself carries always fits");
+static_assert(apply_batch_bytes_max + apply_batch_responses_bytes_max + change_bytes_max +
+                      2 * command_response_bytes_max <=
+                  memory_limit_bytes_min / 100 * 65,
+              "the smallest node survives any command; an answer counts twice: found, and encoded");
+static_assert(2 * response_bytes_max <= memory_limit_bytes_min / 100 * 65, "and any read");
 
 // ---- durable files of our own
 inline constexpr std::size_t small_file_bytes_max = 64 * 1024;  // an identity
@@ -121,15 +147,33 @@ inline constexpr std::uint64_t log_margin_bytes = 512 * 1024;
 static_assert(log_record_bytes_max >= entry_bytes_max + 64 * 1024, "any entry fits a record");
 static_assert(log_segment_bytes_default >= 8 * log_record_bytes_max, "little is left at the end");
 
+// ---- snapshots
+inline constexpr std::size_t snapshot_chunk_bytes = 1024 * 1024;
+inline constexpr std::size_t snapshot_window_chunks = 8;  // asked for and not answered
+inline constexpr std::size_t snapshot_transfers_max = 2;  // at once, of a sender
+inline constexpr std::size_t snapshot_files_max = 16'384;
+inline constexpr std::size_t snapshot_name_bytes_max = 255;
+// About 800,000 chunks, or 800 GiB.
+inline constexpr std::size_t snapshot_manifest_bytes_max = 16 * 1024 * 1024;
+inline constexpr std::size_t snapshot_chunks_max = snapshot_manifest_bytes_max / 16;
+
+static_assert(frame_payload_bytes_max >= snapshot_chunk_bytes + 64 * 1024, "a chunk fits");
+
 // ---- protocol adapters
 // A call beyond etcd's request limit but below this one gets etcd's refusal instead of gRPC's.
 inline constexpr std::size_t grpc_message_bytes_max = request_bytes_max + 512 * 1024;
 // What etcd's own envelope adds to a request before it compares it with the limit.
 inline constexpr std::size_t etcd_envelope_bytes = 18;
 inline constexpr int grpc_streams_per_connection_max = 65'536;
+// Answers that gRPC holds until their clients have read them.
+inline constexpr std::size_t answers_in_flight_bytes_max = response_bytes_max + 64 * 1024 * 1024;
+// Up to this size an answer is not refused: slow readers of large ones must not stop a cluster.
+inline constexpr std::size_t answer_small_bytes = 64 * 1024;
 inline constexpr std::size_t health_watches_max = 256;
 inline constexpr std::size_t ping_bytes_max = 1024;
-inline constexpr std::size_t http_threads = 2;
+// Each connection occupies a thread until it is answered or has sent no request in time.
+inline constexpr std::size_t http_threads = 16;
+inline constexpr int http_request_ms_max = 1000;
 inline constexpr std::size_t http_queue_max = 20;  // connections accepted and waiting
 inline constexpr std::size_t http_query_bytes_max = 1024;
 inline constexpr std::size_t metric_series_max = 8192;

@@ -116,6 +116,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const std::vector<std::str
   }
   const std::string threads = std::to_string(limits::http_threads);
   const std::string queue = std::to_string(limits::http_queue_max);
+  const std::string request_ms = std::to_string(limits::http_request_ms_max);
   const std::array<const char*, 15> options{"listening_ports",
                                             listening.c_str(),
                                             "num_threads",
@@ -127,7 +128,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const std::vector<std::str
                                             "enable_keep_alive",
                                             "no",
                                             "request_timeout_ms",
-                                            "5000",
+                                            request_ms.c_str(),
                                             "decode_url",
                                             "no",
                                             nullptr};
