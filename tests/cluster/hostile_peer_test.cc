@@ -108,7 +108,7 @@ class HostilePeer : public testing::Test {
     EXPECT_TRUE(cluster.node(1).ready.contains(NodeId(2)));
   }
   void expect_unharmed() {
-    for (const std::uint64_t n : {1, 2}) EXPECT_EQ(cluster.node(n).count(Kind::disconnected), 0u);
+    for (const std::uint64_t n : {1U, 2U}) EXPECT_EQ(cluster.node(n).count(Kind::disconnected), 0u);
     cluster.node(2).cast(1, "ping");
     cluster.world.run_for(milliseconds(100));
     ASSERT_FALSE(cluster.node(1).received.empty());

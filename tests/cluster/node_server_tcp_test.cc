@@ -90,8 +90,8 @@ TEST(NodeServerTcp, ThreeNodesLinkAndEachReachesEachInOrder) {
   std::map<std::pair<const TcpNode*, NodeId>, std::uint64_t> last;
   std::atomic<std::uint64_t> out_of_order{0};
   for (TcpNode* node : nodes) {
-    node->on_cast = [&, node, seen = std::map<NodeId, std::uint64_t>()](
-                        const PeerId& from, const Bytes& payload) mutable {
+    node->on_cast = [&, seen = std::map<NodeId, std::uint64_t>()](const PeerId& from,
+                                                                  const Bytes& payload) mutable {
       Reader in(payload.view());
       if (in.u64() != seen[from.id]++) ++out_of_order;
     };

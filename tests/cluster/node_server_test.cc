@@ -341,14 +341,14 @@ TEST(NodeServer, RemovedMemberIsCutOffAndANewOneIsDialled) {
   ASSERT_TRUE(cluster.all_linked());
   Config smaller;
   smaller.members = {test_member(1), test_member(2)};
-  for (const std::uint64_t n : {1, 2}) {
+  for (const std::uint64_t n : {1U, 2U}) {
     static_cast<void>(cluster.node(n).server.tell(SetMembers{smaller}));
   }
   cluster.world.run_for(seconds(5));
   EXPECT_FALSE(cluster.node(1).ready.contains(NodeId(3)));
   EXPECT_TRUE(cluster.node(3).ready.empty());
   EXPECT_TRUE(cluster.node(1).ready.contains(NodeId(2)));
-  for (const std::uint64_t n : {1, 2}) {
+  for (const std::uint64_t n : {1U, 2U}) {
     static_cast<void>(cluster.node(n).server.tell(SetMembers{cluster.config}));
   }
   EXPECT_LT(cluster.run_until([&] { return cluster.all_linked(); }, seconds(10)), seconds(3));

@@ -112,6 +112,9 @@ class TcpListener::Socket final : public Source {
   ListenerSink& sink_;
 };
 
+TcpListener::TcpListener() = default;
+TcpListener::~TcpListener() = default;
+
 Result<std::unique_ptr<Listener>> TcpListener::open(TcpTransport& transport,
                                                     const HostPort& address, ListenerSink& sink) {
   std::vector<SocketAddress> addresses = addresses_of(address);

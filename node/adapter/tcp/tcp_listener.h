@@ -15,11 +15,12 @@ class TcpListener final : public Listener {
   [[nodiscard]] static Result<std::unique_ptr<Listener>> open(TcpTransport& transport,
                                                               const HostPort& address,
                                                               ListenerSink& sink);
+  ~TcpListener() override;
   [[nodiscard]] std::string address() const override { return address_; }
 
  private:
   class Socket;
-  TcpListener() = default;
+  TcpListener();
   std::vector<std::unique_ptr<Socket>> sockets_;
   std::string address_;
 };
