@@ -136,7 +136,8 @@ void NodeServer::read_link(Link& link) {
 void NodeServer::on_stream_failed(Link& link) {
   ASPEN_ASSERT(link.error().code != Code::ok);
   const Error error = link.error();
-  if (link.phase() == Link::Phase::closing && !link.malformed()) return end_link(link);
+  // Why it closes has been said; what follows is its end, or more of the same nonsense.
+  if (link.phase() == Link::Phase::closing) return end_link(link);
   const bool greeting = link.phase() == Link::Phase::greeting;
   if (link.malformed() && greeting) {
     std::string out;

@@ -263,6 +263,30 @@ TEST_F(HostilePeer, ProbesOfANonsenseServerLeaveBoundedLinks) {
   expect_unharmed();
 }
 
+TEST_F(HostilePeer, NonsenseIsReportedOnceAndByItsCause) {
+  {
+    RawPeer peer(cluster, "host9", "host1:2380");
+    peer.send(std::string(200, 'x'));
+    cluster.world.run_for(milliseconds(50));
+    peer.close();
+  }
+  cluster.world.run_for(seconds(1));
+  EXPECT_EQ(cluster.node(1).log.count("host9"), 1U);
+  HandshakingPeer member(cluster, 100'000);
+  for (int i = 0; i < 10 && !member.proven(); ++i) {
+    cluster.world.run_for(milliseconds(1));
+    member.turn();
+  }
+  ASSERT_TRUE(member.proven());
+  member.raw().send(std::string(200, 'x'));
+  cluster.world.run_for(milliseconds(50));
+  member.raw().close();
+  cluster.world.run_for(seconds(1));
+  EXPECT_EQ(cluster.node(1).log.count("sent nonsense"), 1U);
+  EXPECT_FALSE(cluster.node(1).log.has("the other side closed"));
+  expect_unharmed();
+}
+
 // Many who connect and say nothing: they end after the handshake's time, give way to newer ones
 // meanwhile, and a member still gets in.
 TEST_F(HostilePeer, SilentStrangersAreBoundedAndDoNotLockMembersOut) {
