@@ -25,11 +25,11 @@ gateway::Done<Body> aspen_done(UnaryCall<Response>* call, Fill fill) {
 AspenClusterService::AspenClusterService(Frontend& frontend, std::string version)
     : frontend_(frontend),
       version_(std::move(version)),
-      init_(frontend.telemetry, {cluster_service, "Init"}),
-      state_(frontend.telemetry, {cluster_service, "State"}),
-      metrics_(frontend.telemetry, {cluster_service, "Metrics"}),
-      node_id_(frontend.telemetry, {cluster_service, "NodeId"}),
-      ping_(frontend.telemetry, {cluster_service, "Ping"}) {}
+      init_(serving(frontend, {cluster_service, "Init"})),
+      state_(serving(frontend, {cluster_service, "State"})),
+      metrics_(serving(frontend, {cluster_service, "Metrics"})),
+      node_id_(serving(frontend, {cluster_service, "NodeId"})),
+      ping_(serving(frontend, {cluster_service, "Ping"})) {}
 
 ::grpc::ServerUnaryReactor* AspenClusterService::Init(::grpc::CallbackServerContext* context,
                                                       const aspen::v1::InitRequest* request,

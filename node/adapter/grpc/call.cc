@@ -26,6 +26,11 @@ bool requires_leader(const ::grpc::CallbackServerContext& context) {
   return found != metadata.end() && found->second == "true";
 }
 
+MethodMetrics serving(Frontend& frontend, const MethodName& name) {
+  frontend.served.insert(path_of(name));
+  return {frontend.telemetry, name};
+}
+
 void set_header(const gateway::Header& header, etcdserverpb::ResponseHeader& out) {
   out.set_cluster_id(header.cluster.value);
   out.set_member_id(header.member.value);

@@ -8,8 +8,12 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -17,18 +21,50 @@
 #include "node/adapter/grpc/method_metrics.h"
 #include "node/adapter/grpc/status.h"
 #include "node/base/assert.h"
+#include "node/base/limits.h"
 #include "node/gateway/service.h"
 #include "node/port/clock.h"
+#include "node/wire/etcd_names.h"
 
 namespace aspen::adapter {
+
+// How many bytes of answers gRPC holds until their clients have read them. Thread: any.
+class AnswerBudget {
+ public:
+  explicit AnswerBudget(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+
+  // False if the answer has no room; one that was taken is given back. A small answer has always
+  // room, and any has that is alone.
+  [[nodiscard]] bool take(std::size_t bytes) noexcept {
+    const std::size_t before = used_.fetch_add(bytes, std::memory_order_relaxed);
+    if (bytes <= limits::answer_small_bytes || before == 0 || before + bytes <= bytes_max_) {
+      return true;
+    }
+    give_back(bytes);
+    return false;
+  }
+  void give_back(std::size_t bytes) noexcept {
+    const std::size_t before = used_.fetch_sub(bytes, std::memory_order_relaxed);
+    ASPEN_ASSERT(before >= bytes);
+  }
+
+ private:
+  const std::size_t bytes_max_;
+  std::atomic<std::size_t> used_{0};
+};
 
 // What every service needs. Owner: the server; it outlives the services.
 struct Frontend {
   gateway::Service& service;
   Clock& clock;
   Telemetry& telemetry;
+  AnswerBudget answers;
+  std::set<std::string> served;  // paths of the methods that have figures; complete before a call
   std::atomic<bool> stopping{false};
 };
+
+// The figures of a method that a service serves from now on.
+[[nodiscard]] MethodMetrics serving(Frontend& frontend, const MethodName& name);
 
 // The earlier of the client's deadline and the service's own.
 [[nodiscard]] gateway::Deadline deadline_of(const ::grpc::CallbackServerContext& context,
@@ -39,38 +75,51 @@ struct Frontend {
 
 void set_header(const gateway::Header& header, etcdserverpb::ResponseHeader& out);
 
+// Whether a call that got no answer may have changed something.
+enum class Effect : std::uint8_t { none, write };
+
+// What the calls of one method share.
+struct Method {
+  Frontend& frontend;
+  MethodMetrics& metrics;
+  Effect effect = Effect::none;
+};
+
 // Owned by itself: it ends when gRPC has let go of it and the one answer() or refuse() that its
 // starter owes has been called.
 template <class Response>
 class UnaryCall final : public ::grpc::ServerUnaryReactor {
  public:
-  UnaryCall(const Clock& clock, MethodMetrics& metrics, ::grpc::CallbackServerContext& context,
-            Response* response)
-      : clock_(clock),
-        metrics_(metrics),
+  UnaryCall(Method method, ::grpc::CallbackServerContext& context, Response* response)
+      : method_(method),
         context_(context),
         response_(response),
-        started_(clock.now()) {
+        started_(method.frontend.clock.now()) {
     ASPEN_ASSERT(response != nullptr);
-    metrics_.on_started();
+    method_.metrics.on_started();
   }
 
-  // `fill` is called with the response unless the call is finished already.
+  // `fill` is called with the response unless the call is finished already. An answer for which
+  // gRPC may not hold so much memory becomes a refusal, or an unknown outcome if it is a write's.
   template <class Fill>
   void answer(Fill&& fill) {
     if (claim()) {
       std::forward<Fill>(fill)(*response_);
-      finish(::grpc::Status::OK);
+      const std::size_t bytes = response_->ByteSizeLong();
+      if (method_.frontend.answers.take(bytes)) {
+        held_bytes_ = bytes;
+        finish(::grpc::Status::OK);
+      } else {
+        *response_ = Response();
+        finish(no_room());
+      }
     }
     release();
   }
   // The code goes along as metadata: a status alone does not tell a client of ours whether the
   // request may have taken effect.
   void refuse(const Error& error, StatusOf status_of = etcd_status) {
-    if (claim()) {
-      context_.AddTrailingMetadata(code_metadata, to_string(error.code));
-      finish(status_of(error));
-    }
+    if (claim()) finish(named(error, status_of));
     release();
   }
   // Cancelled already: nothing but refuse() makes sense.
@@ -79,7 +128,10 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
   void OnCancel() override {
     if (claim()) finish(etcd_status(Error{Code::cancelled}));
   }
-  void OnDone() override { release(); }
+  void OnDone() override {
+    method_.frontend.answers.give_back(held_bytes_);
+    release();
+  }
 
  private:
   // OnDone and OnCancel are short and never block; otherwise gRPC runs them on another thread,
@@ -88,26 +140,28 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
 
   bool claim() noexcept { return !finished_.exchange(true, std::memory_order_acq_rel); }
   void finish(const ::grpc::Status& status) {
-    metrics_.on_handled(status.error_code(), clock_.now() - started_);
+    method_.metrics.on_handled(status.error_code(), method_.frontend.clock.now() - started_);
     Finish(status);
+  }
+  ::grpc::Status named(const Error& error, StatusOf status_of) {
+    context_.AddTrailingMetadata(wire::code_metadata, to_string(error.code));
+    return status_of(error);
+  }
+  ::grpc::Status no_room() {
+    if (method_.effect == Effect::write) return named(Error{Code::timed_out}, etcd_status);
+    return named(Error{Code::overloaded}, etcd_status);
   }
   void release() noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
-  const Clock& clock_;
-  MethodMetrics& metrics_;
+  const Method method_;
   ::grpc::CallbackServerContext& context_;  // gRPC's, valid until finish(), like the response
   Response* response_;
   Instant started_;
+  std::size_t held_bytes_ = 0;
   std::atomic<bool> finished_{false};
   std::atomic<int> references_{2};
-};
-
-// What the calls of one method share.
-struct Method {
-  Frontend& frontend;
-  MethodMetrics& metrics;
 };
 
 // Runs `start(deadline, call)`, which owes the call its end, unless the call is refused before.
@@ -115,7 +169,7 @@ template <class Response, class Start>
 ::grpc::ServerUnaryReactor* serve(Method method, ::grpc::CallbackServerContext& context,
                                   Response* response, Start start) {
   Frontend& frontend = method.frontend;
-  auto* call = new UnaryCall<Response>(frontend.clock, method.metrics, context, response);
+  auto* call = new UnaryCall<Response>(method, context, response);
   if (frontend.stopping.load(std::memory_order_relaxed)) {
     call->refuse(Error{Code::shutting_down});
     return call;

@@ -6,7 +6,7 @@ namespace aspen::adapter {
 
 EtcdClusterService::EtcdClusterService(Frontend& frontend)
     : frontend_(frontend),
-      member_list_(frontend.telemetry, {"etcdserverpb.Cluster", "MemberList"}) {}
+      member_list_(serving(frontend, {"etcdserverpb.Cluster", "MemberList"})) {}
 
 ::grpc::ServerUnaryReactor* EtcdClusterService::MemberList(
     ::grpc::CallbackServerContext* context, const etcdserverpb::MemberListRequest* request,

@@ -44,16 +44,17 @@ template <class Domain, class Body, class Request, class Response>
     }
     (frontend_.service.*method)(std::move(domain), deadline, etcd_done<Body>(call, encode_body));
   };
-  return serve({frontend_, operation.metrics}, *context, response, std::move(start));
+  return serve({frontend_, operation.metrics, operation.effect}, *context, response,
+               std::move(start));
 }
 
 EtcdKvService::EtcdKvService(Frontend& frontend)
     : frontend_(frontend),
-      range_(frontend.telemetry, {kv_service, "Range"}),
-      put_(frontend.telemetry, {kv_service, "Put"}),
-      delete_range_(frontend.telemetry, {kv_service, "DeleteRange"}),
-      txn_(frontend.telemetry, {kv_service, "Txn"}),
-      compact_(frontend.telemetry, {kv_service, "Compact"}) {}
+      range_(serving(frontend, {kv_service, "Range"})),
+      put_(serving(frontend, {kv_service, "Put"})),
+      delete_range_(serving(frontend, {kv_service, "DeleteRange"})),
+      txn_(serving(frontend, {kv_service, "Txn"})),
+      compact_(serving(frontend, {kv_service, "Compact"})) {}
 
 ::grpc::ServerUnaryReactor* EtcdKvService::Range(::grpc::CallbackServerContext* context,
                                                  const etcdserverpb::RangeRequest* request,
@@ -65,24 +66,26 @@ EtcdKvService::EtcdKvService(Frontend& frontend)
 ::grpc::ServerUnaryReactor* EtcdKvService::Put(::grpc::CallbackServerContext* context,
                                                const etcdserverpb::PutRequest* request,
                                                etcdserverpb::PutResponse* response) {
-  return forward(Operation<kv::PutRequest, kv::PutResponse>{put_, &gateway::Service::put}, context,
-                 request, response);
+  return forward(
+      Operation<kv::PutRequest, kv::PutResponse>{put_, &gateway::Service::put, Effect::write},
+      context, request, response);
 }
 
 ::grpc::ServerUnaryReactor* EtcdKvService::DeleteRange(
     ::grpc::CallbackServerContext* context, const etcdserverpb::DeleteRangeRequest* request,
     etcdserverpb::DeleteRangeResponse* response) {
   return forward(
-      Operation<kv::DeleteRangeRequest, kv::DeleteRangeResponse>{delete_range_,
-                                                                 &gateway::Service::delete_range},
+      Operation<kv::DeleteRangeRequest, kv::DeleteRangeResponse>{
+          delete_range_, &gateway::Service::delete_range, Effect::write},
       context, request, response);
 }
 
 ::grpc::ServerUnaryReactor* EtcdKvService::Txn(::grpc::CallbackServerContext* context,
                                                const etcdserverpb::TxnRequest* request,
                                                etcdserverpb::TxnResponse* response) {
-  return forward(Operation<kv::TxnRequest, kv::TxnResponse>{txn_, &gateway::Service::txn}, context,
-                 request, response);
+  return forward(
+      Operation<kv::TxnRequest, kv::TxnResponse>{txn_, &gateway::Service::txn, Effect::write},
+      context, request, response);
 }
 
 ::grpc::ServerUnaryReactor* EtcdKvService::Compact(::grpc::CallbackServerContext* context,

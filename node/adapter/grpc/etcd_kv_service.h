@@ -32,6 +32,7 @@ class EtcdKvService final : public etcdserverpb::KV::CallbackService {
   struct Operation {
     MethodMetrics& metrics;
     void (gateway::Service::*method)(Domain, gateway::Deadline, gateway::Done<Body>);
+    Effect effect = Effect::none;
   };
   template <class Domain, class Body, class Request, class Response>
   ::grpc::ServerUnaryReactor* forward(Operation<Domain, Body> operation,

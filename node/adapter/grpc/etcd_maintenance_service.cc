@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "node/wire/etcd_names.h"
+
 namespace aspen::adapter {
 namespace {
 
@@ -9,8 +11,8 @@ constexpr const char* maintenance_service = "etcdserverpb.Maintenance";
 
 void encode_status(const gateway::NodeView& view, etcdserverpb::StatusResponse& out) {
   const raft::Metrics& raft = view.raft;
-  out.set_version(etcd_api_version);
-  out.set_storageversion(etcd_api_version);
+  out.set_version(wire::etcd_api_version);
+  out.set_storageversion(wire::etcd_api_version);
   // In etcd the file holds at least what is in use; clients compute a share from the two. Here the
   // newest data is in memory and in the log.
   out.set_dbsize(static_cast<std::int64_t>(std::max(view.db_bytes, view.db_in_use_bytes)));
@@ -32,10 +34,10 @@ void encode_status(const gateway::NodeView& view, etcdserverpb::StatusResponse& 
 
 EtcdMaintenanceService::EtcdMaintenanceService(Frontend& frontend)
     : frontend_(frontend),
-      alarm_(frontend.telemetry, {maintenance_service, "Alarm"}),
-      status_(frontend.telemetry, {maintenance_service, "Status"}),
-      hash_(frontend.telemetry, {maintenance_service, "Hash"}),
-      hash_kv_(frontend.telemetry, {maintenance_service, "HashKV"}) {}
+      alarm_(serving(frontend, {maintenance_service, "Alarm"})),
+      status_(serving(frontend, {maintenance_service, "Status"})),
+      hash_(serving(frontend, {maintenance_service, "Hash"})),
+      hash_kv_(serving(frontend, {maintenance_service, "HashKV"})) {}
 
 ::grpc::ServerUnaryReactor* EtcdMaintenanceService::Alarm(::grpc::CallbackServerContext* context,
                                                           const etcdserverpb::AlarmRequest* request,

@@ -7,9 +7,6 @@
 
 namespace aspen::adapter {
 
-// The version of etcd's API that is served. Clients choose features by it.
-inline constexpr const char* etcd_api_version = "3.6.0";
-
 class EtcdMaintenanceService final : public etcdserverpb::Maintenance::CallbackService {
  public:
   explicit EtcdMaintenanceService(Frontend& frontend);

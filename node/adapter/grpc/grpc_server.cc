@@ -5,6 +5,7 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/impl/server_builder_option.h>
 #include <grpcpp/impl/server_builder_plugin.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -14,21 +15,41 @@
 #include "node/adapter/grpc/etcd_kv_service.h"
 #include "node/adapter/grpc/etcd_maintenance_service.h"
 #include "node/adapter/grpc/health_service.h"
+#include "node/adapter/grpc/unserved_methods.h"
 #include "node/base/limits.h"
 
 namespace aspen::adapter {
 
 struct GrpcServer::State {
   State(const GrpcServerOptions& options, GrpcServerPorts ports)
-      : frontend{ports.service, ports.clock, ports.telemetry},
+      : frontend{ports.service,
+                 ports.clock,
+                 ports.telemetry,
+                 AnswerBudget(options.answers_bytes_max),
+                 {}},
         kv(frontend),
         etcd_cluster(frontend),
         maintenance(frontend),
         aspen_cluster(frontend, options.version),
-        health(frontend,
-               {etcdserverpb::KV::service_full_name(), etcdserverpb::Cluster::service_full_name(),
-                etcdserverpb::Maintenance::service_full_name(),
-                aspen::v1::Cluster::service_full_name()}) {}
+        health(frontend, service_names()) {}
+
+  static std::vector<std::string> service_names() {
+    return {etcdserverpb::KV::service_full_name(), etcdserverpb::Cluster::service_full_name(),
+            etcdserverpb::Maintenance::service_full_name(),
+            aspen::v1::Cluster::service_full_name()};
+  }
+
+  void register_services(::grpc::ServerBuilder& builder) {
+    builder.RegisterService(&kv);
+    builder.RegisterService(&etcd_cluster);
+    builder.RegisterService(&maintenance);
+    builder.RegisterService(&aspen_cluster);
+    builder.RegisterService(&health);
+    std::vector<std::unique_ptr<::grpc::experimental::ServerInterceptorFactoryInterface>> counting;
+    counting.push_back(
+        std::make_unique<UnservedMethods>(frontend.telemetry, service_names(), frontend.served));
+    builder.experimental().SetInterceptorCreators(std::move(counting));
+  }
 
   Frontend frontend;
   EtcdKvService kv;
@@ -63,7 +84,7 @@ std::string with_host(const std::string& address) {
   return address.starts_with(':') ? "[::]" + address : address;
 }
 
-void set_up(::grpc::ServerBuilder& builder) {
+void set_up(::grpc::ServerBuilder& builder, std::uint64_t memory_bytes) {
   builder.SetMaxReceiveMessageSize(static_cast<int>(limits::grpc_message_bytes_max));
   builder.SetMaxSendMessageSize(-1);
   // Without this a second server would share the port instead of being refused.
@@ -74,6 +95,9 @@ void set_up(::grpc::ServerBuilder& builder) {
                              ping_interval_min_ms);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive_ms);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive_timeout_ms);
+  if (memory_bytes == 0) return;
+  ::grpc::ResourceQuota quota("aspen");
+  builder.SetResourceQuota(quota.Resize(memory_bytes));
 }
 
 }  // namespace
@@ -87,7 +111,7 @@ Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& o
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   auto state = std::make_unique<State>(options, ports);
   ::grpc::ServerBuilder builder;
-  set_up(builder);
+  set_up(builder, options.memory_bytes);
   if (options.reflection == Reflection::off) {
     builder.SetOption(std::make_unique<WithoutReflection>());
   } else {
@@ -99,11 +123,7 @@ Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& o
     builder.AddListeningPort(with_host(options.listen[i]), ::grpc::InsecureServerCredentials(),
                              &selected[i]);
   }
-  builder.RegisterService(&state->kv);
-  builder.RegisterService(&state->etcd_cluster);
-  builder.RegisterService(&state->maintenance);
-  builder.RegisterService(&state->aspen_cluster);
-  builder.RegisterService(&state->health);
+  state->register_services(builder);
   state->server = builder.BuildAndStart();
   for (std::size_t i = 0; i < selected.size(); ++i) {
     if (state->server != nullptr && selected[i] > 0) continue;

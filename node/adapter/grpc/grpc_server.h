@@ -3,7 +3,8 @@
 //
 // Owner: the assembly. Thread: start and stop on one thread; calls run on gRPC's threads. Bounds:
 // limits::grpc_message_bytes_max a message, limits::grpc_streams_per_connection_max calls a
-// connection; requests in progress are the gateway's to bound.
+// connection; requests in progress are the gateway's to bound, answers that are not read yet
+// GrpcServerOptions::answers_bytes_max.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "node/base/error.h"
+#include "node/base/limits.h"
 #include "node/base/time.h"
 #include "node/gateway/service.h"
 #include "node/port/clock.h"
@@ -26,6 +28,10 @@ struct GrpcServerOptions {
   std::vector<std::string> listen;
   Reflection reflection = Reflection::off;
   std::string version;  // Aspen's own
+  // What connections and requests may occupy in gRPC; 0: no bound.
+  std::uint64_t memory_bytes = 0;
+  // What answers may occupy until their clients have read them.
+  std::size_t answers_bytes_max = limits::answers_in_flight_bytes_max;
 };
 
 // What the server stands on. All of it outlives the server.

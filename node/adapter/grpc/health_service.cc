@@ -17,9 +17,10 @@ using ::grpc::health::v1::HealthCheckResponse;
 class HealthService::WatchCall final : public ::grpc::ServerWriteReactor<HealthCheckResponse> {
  public:
   WatchCall(HealthService& owner, std::string service)
-      : owner_(owner), service_(std::move(service)) {
+      : owner_(owner), service_(std::move(service)), started_(owner.frontend_.clock.now()) {
+    owner_.watch_.on_started();
     if (owner_.watches_.fetch_add(1) >= limits::health_watches_max) {
-      Finish(etcd_status(Error{Code::overloaded}));
+      finish(Code::overloaded);
       return;
     }
     write(owner_.status_of(service_));
@@ -27,7 +28,7 @@ class HealthService::WatchCall final : public ::grpc::ServerWriteReactor<HealthC
 
   void OnWriteDone(bool ok) override {
     if (!ok) {
-      Finish(etcd_status(Error{Code::cancelled}));
+      finish(Code::cancelled);
       return;
     }
     wait();
@@ -44,6 +45,12 @@ class HealthService::WatchCall final : public ::grpc::ServerWriteReactor<HealthC
 
  private:
   static constexpr int wait_ms = 250;
+
+  void finish(Code code) {
+    const ::grpc::Status status = etcd_status(Error{code});
+    owner_.watch_.on_handled(status.error_code(), owner_.frontend_.clock.now() - started_);
+    Finish(status);
+  }
 
   void write(ServingStatus status) {
     sent_ = status;
@@ -67,9 +74,9 @@ class HealthService::WatchCall final : public ::grpc::ServerWriteReactor<HealthC
     }
     const ServingStatus status = owner_.status_of(service_);
     if (cancelled) {
-      Finish(etcd_status(Error{Code::cancelled}));
+      finish(Code::cancelled);
     } else if (owner_.frontend_.stopping && status == sent_) {
-      Finish(etcd_status(Error{Code::shutting_down}));
+      finish(Code::shutting_down);
     } else if (status != sent_) {
       write(status);
     } else {
@@ -79,6 +86,7 @@ class HealthService::WatchCall final : public ::grpc::ServerWriteReactor<HealthC
 
   HealthService& owner_;
   const std::string service_;
+  const Instant started_;
   HealthCheckResponse response_;
   ServingStatus sent_ = HealthCheckResponse::UNKNOWN;
   std::mutex mutex_;  // orders OnCancel and wait()
@@ -89,7 +97,8 @@ class HealthService::WatchCall final : public ::grpc::ServerWriteReactor<HealthC
 HealthService::HealthService(Frontend& frontend, std::vector<std::string> services)
     : frontend_(frontend),
       services_(std::move(services)),
-      check_(frontend.telemetry, {"grpc.health.v1.Health", "Check"}) {}
+      check_(serving(frontend, {"grpc.health.v1.Health", "Check"})),
+      watch_(serving(frontend, {"grpc.health.v1.Health", "Watch"})) {}
 
 HealthService::ServingStatus HealthService::status_of(const std::string& service) const {
   const bool known =
@@ -102,7 +111,7 @@ HealthService::ServingStatus HealthService::status_of(const std::string& service
 ::grpc::ServerUnaryReactor* HealthService::Check(::grpc::CallbackServerContext* context,
                                                  const HealthCheckRequest* request,
                                                  HealthCheckResponse* response) {
-  auto* call = new UnaryCall<HealthCheckResponse>(frontend_.clock, check_, *context, response);
+  auto* call = new UnaryCall<HealthCheckResponse>({frontend_, check_}, *context, response);
   const ServingStatus status = status_of(request->service());
   if (status == HealthCheckResponse::SERVICE_UNKNOWN) {
     call->refuse(Error{Code::not_found, "unknown service"}, aspen_status);

@@ -34,6 +34,7 @@ class HealthService final : public ::grpc::health::v1::Health::CallbackService {
   Frontend& frontend_;
   std::vector<std::string> services_;
   MethodMetrics check_;
+  MethodMetrics watch_;
   std::atomic<std::size_t> watches_{0};
 };
 

@@ -4,20 +4,41 @@
 
 namespace aspen::adapter {
 
-MethodMetrics::MethodMetrics(Telemetry& telemetry, MethodName name) {
-  const std::vector<std::pair<std::string, std::string>> labels{{"grpc_service", name.service},
-                                                                {"grpc_method", name.method}};
-  started_ = &telemetry.counter(
-      {"aspen_grpc_server_started_total", "Calls that reached a handler.", labels});
-  seconds_ = &telemetry.histogram({"aspen_grpc_server_handling_seconds",
-                                   "From the call's arrival to the status being sent.", labels},
-                                  Buckets::request_seconds);
+namespace {
+
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+Labels labels_of(const MethodName& name) {
+  return {{"grpc_service", name.service}, {"grpc_method", name.method}};
+}
+
+}  // namespace
+
+std::string path_of(const MethodName& name) {
+  return "/" + name.service + "/" + name.method;
+}
+
+Counter& started_counter(Telemetry& telemetry, const MethodName& name) {
+  return telemetry.counter(
+      {"aspen_grpc_server_started_total", "Calls that reached a handler.", labels_of(name)});
+}
+
+Counter& handled_counter(Telemetry& telemetry, const MethodName& name, ::grpc::StatusCode code) {
+  Labels labels = labels_of(name);
+  labels.emplace_back("grpc_code", code_name(code));
+  return telemetry.counter({"aspen_grpc_server_handled_total",
+                            "Calls that were answered, by status code.", std::move(labels)});
+}
+
+MethodMetrics::MethodMetrics(Telemetry& telemetry, const MethodName& name)
+    : started_(&started_counter(telemetry, name)),
+      seconds_(&telemetry.histogram(
+          {"aspen_grpc_server_handling_seconds",
+           "From the call's arrival to the status being sent.", labels_of(name)},
+          Buckets::request_seconds)) {
   for (int code = 0; code < status_codes; ++code) {
-    auto with_code = labels;
-    with_code.emplace_back("grpc_code", code_name(static_cast<::grpc::StatusCode>(code)));
     handled_[static_cast<std::size_t>(code)] =
-        &telemetry.counter({"aspen_grpc_server_handled_total",
-                            "Calls that were answered, by status code.", with_code});
+        &handled_counter(telemetry, name, static_cast<::grpc::StatusCode>(code));
   }
 }
 

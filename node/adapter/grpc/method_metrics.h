@@ -7,6 +7,7 @@
 #include <grpcpp/support/status.h>
 
 #include <array>
+#include <string>
 
 #include "node/adapter/grpc/status.h"
 #include "node/base/time.h"
@@ -15,13 +16,20 @@
 namespace aspen::adapter {
 
 struct MethodName {
-  const char* service;  // with its package
-  const char* method;
+  std::string service;  // with its package
+  std::string method;
 };
+
+// As gRPC has it: "/service/method".
+[[nodiscard]] std::string path_of(const MethodName& name);
+
+[[nodiscard]] Counter& started_counter(Telemetry& telemetry, const MethodName& name);
+[[nodiscard]] Counter& handled_counter(Telemetry& telemetry, const MethodName& name,
+                                       ::grpc::StatusCode code);
 
 class MethodMetrics {
  public:
-  MethodMetrics(Telemetry& telemetry, MethodName name);
+  MethodMetrics(Telemetry& telemetry, const MethodName& name);
 
   void on_started() noexcept { started_->add(1); }
   void on_handled(::grpc::StatusCode code, Duration took) noexcept;

@@ -22,9 +22,6 @@ namespace aspen::adapter {
 
 using StatusOf = ::grpc::Status (*)(const Error&);
 
-// Trailing metadata of a refusal: the name of its Code.
-inline constexpr const char* code_metadata = "aspen-code";
-
 // The name of a status code as go-grpc's metrics have it: OK, InvalidArgument, ...
 [[nodiscard]] const char* code_name(::grpc::StatusCode code) noexcept;
 inline constexpr int status_codes = 17;

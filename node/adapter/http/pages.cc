@@ -2,13 +2,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "node/wire/etcd_names.h"
+
 namespace aspen::adapter {
 namespace {
 
 constexpr const char* plain = "text/plain; charset=utf-8";
 constexpr const char* json = "application/json";
-// The version of etcd's API that is served: of Maintenance.Status too.
-constexpr const char* etcd_version = "3.6.0";
 
 struct Check {
   std::string_view name;
@@ -48,9 +48,9 @@ HttpResponse etcd_health(const Health& health) {
 }
 
 HttpResponse version(const std::string& own) {
-  const nlohmann::ordered_json body{{"etcdserver", etcd_version},
-                                    {"etcdcluster", etcd_version},
-                                    {"storage", etcd_version},
+  const nlohmann::ordered_json body{{"etcdserver", wire::etcd_api_version},
+                                    {"etcdcluster", wire::etcd_api_version},
+                                    {"storage", wire::etcd_api_version},
                                     {"aspen", own}};
   return {200, json, body.dump() + "\n"};
 }

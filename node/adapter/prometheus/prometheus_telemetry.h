@@ -33,9 +33,6 @@ class PrometheusTelemetry final : public Telemetry {
   // All series in the text exposition format 0.0.4, families and series in a stable order.
   [[nodiscard]] std::string serialize() const;
 
-  // The content type that goes with serialize().
-  static constexpr const char* content_type = "text/plain; version=0.0.4; charset=utf-8";
-
  private:
   using Labels = std::vector<std::pair<std::string, std::string>>;
   enum class Kind { counter, gauge, histogram };

@@ -211,6 +211,15 @@ TEST_F(EtcdServices, WhatIsNotServedIsUnimplemented) {
   ::grpc::ClientContext c4;
   auto stream = kv->RangeStream(&c4, {});
   EXPECT_EQ(stream->Finish().error_code(), StatusCode::UNIMPLEMENTED);
+  // Those of the services that are served in part are counted like the others.
+  for (const char* labels : {" grpc_service=etcdserverpb.Cluster grpc_method=MemberAdd",
+                             " grpc_service=etcdserverpb.Maintenance grpc_method=Defragment",
+                             " grpc_service=etcdserverpb.KV grpc_method=RangeStream"}) {
+    EXPECT_EQ(telemetry.value("aspen_grpc_server_started_total" + std::string(labels)), 1);
+    EXPECT_EQ(telemetry.value("aspen_grpc_server_handled_total" + std::string(labels) +
+                              " grpc_code=Unimplemented"),
+              1);
+  }
 }
 
 TEST_F(EtcdServices, CallsAreCountedByMethodAndCode) {

@@ -40,6 +40,23 @@ class GrpcServerTest : public ServerFixture {
     return accepted.get_future().get();
   }
 
+  // Polls: the server tells nobody. The test's time limit ends what never comes.
+  template <class Condition>
+  static void wait_for(Condition condition) {
+    while (!condition()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  // Whether a new call is served; a server that stops says no, or refuses the question.
+  bool serving() {
+    ::grpc::ClientContext asking;
+    HealthCheckResponse response;
+    return Health::NewStub(channel)->Check(&asking, {}, &response).ok() &&
+           response.status() == HealthCheckResponse::SERVING;
+  }
+  double handled(const std::string& of, const std::string& method, const std::string& code) const {
+    return telemetry.value("aspen_grpc_server_handled_total grpc_service=" + of +
+                           " grpc_method=" + method + " grpc_code=" + code);
+  }
+
   std::unique_ptr<etcdserverpb::KV::Stub> kv;
   std::promise<Done> accepted;
   std::thread caller;
@@ -52,6 +69,8 @@ TEST_F(GrpcServerTest, AnAnswerAfterTheClientsCancellationIsDropped) {
   context.TryCancel();
   caller.join();
   EXPECT_EQ(status.error_code(), StatusCode::CANCELLED);
+  // The server hears of it after its client; only then the answer is one to drop.
+  wait_for([this] { return handled("etcdserverpb.KV", "Put", "Canceled") == 1; });
   done(reply(kv::PutResponse{}));
   server->stop(std::chrono::seconds(10));
 }
@@ -66,6 +85,7 @@ TEST_F(GrpcServerTest, AnAnswerMayComeFromAnyThread) {
 TEST_F(GrpcServerTest, StopLetsRunningCallsFinish) {
   const Done done = start_put();
   std::thread stopper([this] { server->stop(std::chrono::seconds(60)); });
+  wait_for([this] { return !serving(); });
   done(reply(kv::PutResponse{}));
   caller.join();
   stopper.join();
@@ -156,6 +176,7 @@ TEST_F(GrpcServerTest, AHealthWatchEndsWithItsClient) {
   call.TryCancel();
   EXPECT_EQ(watch->Finish().error_code(), StatusCode::CANCELLED);
   server->stop(std::chrono::seconds(10));
+  EXPECT_EQ(handled("grpc.health.v1.Health", "Watch", "Canceled"), 1);
 }
 
 // Method: the status of a call with an empty message.

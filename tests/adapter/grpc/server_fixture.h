@@ -16,8 +16,7 @@ namespace aspen::adapter {
 class ServerFixture : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto started =
-        GrpcServer::start({{"127.0.0.1:0"}, Reflection::off, "9.8.7"}, {service, clock, telemetry});
+    auto started = GrpcServer::start(options, {service, clock, telemetry});
     ASSERT_TRUE(started) << started.error().what;
     server = std::move(*started);
     channel = ::grpc::CreateChannel(address(), ::grpc::InsecureChannelCredentials());
@@ -26,6 +25,8 @@ class ServerFixture : public ::testing::Test {
     return "127.0.0.1:" + std::to_string(server->listening_ports().at(0));
   }
 
+  // Before SetUp().
+  GrpcServerOptions options{{"127.0.0.1:0"}, Reflection::off, "9.8.7"};
   SteadyClock clock;
   CountingTelemetry telemetry;
   FakeService service{clock};
