@@ -78,9 +78,12 @@ Command with_client(const Parsed& parsed, Verb verb) {
 void add_global_flags(CLI::App& app, Flags& flags) {
   app.add_option("--endpoints", flags.endpoints,
                  "client addresses, host:port separated by commas (environment: ASPEN_ENDPOINTS)");
-  app.add_option("--cacert", flags.credentials.ca_file, "CA certificate: connect with TLS");
-  app.add_option("--cert", flags.credentials.cert_file, "client certificate");
-  app.add_option("--key", flags.credentials.key_file, "key of the client certificate");
+  app.add_option("--cacert", flags.credentials.ca_file,
+                 "CA certificate: connect with TLS (https:// alone trusts the machine's roots)");
+  auto* cert = app.add_option("--cert", flags.credentials.cert_file, "client certificate");
+  auto* key = app.add_option("--key", flags.credentials.key_file, "key of the client certificate");
+  cert->needs(key);
+  key->needs(cert);
   app.add_option("-o,--output", flags.format, "table or json")
       ->check(CLI::IsMember({"table", "json"}));
   app.add_option("--timeout", flags.timeout_seconds, "seconds that a command may take")
@@ -191,6 +194,10 @@ int run(std::vector<std::string> arguments, Environment environment) {
   }
   ASPEN_ASSERT(parsed.command);
   if (parsed.flags.endpoints.empty()) parsed.flags.endpoints = default_endpoint;
+  if (client::split_endpoints(parsed.flags.endpoints).empty()) {
+    environment.err << "aspenctl: --endpoints names none, it takes host:port,...\n";
+    return exit_usage;
+  }
   const auto report = parsed.command();
   if (!report) return report_failure(report.error(), environment.err);
   const Format format = parsed.flags.format == "json" ? Format::json : Format::table;

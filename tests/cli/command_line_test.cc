@@ -29,6 +29,13 @@ TEST(CommandLine, WhatIsNotUnderstoodIsUsage) {
   EXPECT_EQ(run_with({"get"}).status, 2);
   EXPECT_EQ(run_with({"get", "k", "--limit", "-1"}).status, 2);
   EXPECT_EQ(run_with({"-o", "xml", "get", "k"}).status, 2);
+  EXPECT_EQ(run_with({"--key", "k.pem", "get", "k"}).status, 2);
+  EXPECT_EQ(run_with({"--cert", "c.pem", "get", "k"}).status, 2);
+  for (const char* nothing : {",", " ", ", ,"}) {
+    const Ran without = run_with({"--endpoints", nothing, "cluster", "status"});
+    EXPECT_EQ(without.status, 2);
+    EXPECT_NE(without.err.find("--endpoints"), std::string::npos) << without.err;
+  }
   const Ran member = run_with({"cluster", "init", "--member", "name=n1,peer=h:1"});
   EXPECT_EQ(member.status, 2);
   EXPECT_NE(member.err.find("client= is missing"), std::string::npos) << member.err;
