@@ -13,6 +13,7 @@
 #include "aspen/v1/cluster.grpc.pb.h"
 #include "etcd/rpc.grpc.pb.h"
 #include "node/base/assert.h"
+#include "node/wire/etcd_names.h"
 
 namespace aspen::client {
 namespace {
@@ -33,21 +34,21 @@ struct Endpoint {
 
 enum class Repeat { freely, if_not_applied };
 
+constexpr std::string_view plain_scheme = "http://";
+constexpr std::string_view tls_scheme = "https://";
+
 std::string without_scheme(std::string_view endpoint) {
-  for (const std::string_view scheme : {"http://", "https://"}) {
+  for (const std::string_view scheme : {plain_scheme, tls_scheme}) {
     if (endpoint.starts_with(scheme)) endpoint.remove_prefix(scheme.size());
   }
   while (endpoint.ends_with('/')) endpoint.remove_suffix(1);
   return std::string(endpoint);
 }
 
-// Metadata with which our servers name the Code of a refusal.
-constexpr const char* code_metadata = "aspen-code";
-
 // Code::ok if the answer is not from one of our servers.
 Code code_of(const ::grpc::ClientContext& context) {
   const auto& metadata = context.GetServerTrailingMetadata();
-  const auto found = metadata.find(code_metadata);
+  const auto found = metadata.find(wire::code_metadata);
   if (found == metadata.end()) return Code::ok;
   const std::string_view name(found->second.data(), found->second.size());
   for (int number = 1; number <= static_cast<int>(Code::corrupt); ++number) {
@@ -80,17 +81,21 @@ bool of_this_endpoint(Code code) {
          code == Code::unavailable || code == Code::overwritten;
 }
 
+tl::unexpected<Failure> wrong_options(const std::string& message) {
+  return tl::unexpected(Failure{Conclusion::refused, message, "", Code::ok});
+}
+
 Outcome<std::string> read_file(const std::string& path) {
   if (path.empty()) return std::string();
   std::ifstream file(path, std::ios::binary);
-  if (!file)
-    return tl::unexpected(Failure{Conclusion::refused, "cannot read " + path, "", Code::ok});
+  if (!file) return wrong_options("cannot read " + path);
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-Outcome<std::shared_ptr<::grpc::ChannelCredentials>> load(const Credentials& credentials) {
-  if (credentials.ca_file.empty() && credentials.cert_file.empty()) {
-    return ::grpc::InsecureChannelCredentials();
+// Without a CA certificate the machine's roots are trusted.
+Outcome<std::shared_ptr<::grpc::ChannelCredentials>> load_tls(const Credentials& credentials) {
+  if (credentials.cert_file.empty() != credentials.key_file.empty()) {
+    return wrong_options("a client's certificate and its key go together");
   }
   const auto ca = read_file(credentials.ca_file);
   const auto cert = read_file(credentials.cert_file);
@@ -99,6 +104,20 @@ Outcome<std::shared_ptr<::grpc::ChannelCredentials>> load(const Credentials& cre
     if (!*file) return tl::unexpected(file->error());
   }
   return ::grpc::SslCredentials({*ca, *key, *cert});
+}
+
+enum class Security { plain, tls };
+
+// The scheme decides; without one TLS is meant where a certificate is given. To speak plaintext
+// although one is given would give away what it is to protect.
+Outcome<Security> security_of(std::string_view endpoint, const Credentials& credentials) {
+  const bool certified = !credentials.ca_file.empty() || !credentials.cert_file.empty() ||
+                         !credentials.key_file.empty();
+  if (endpoint.starts_with(tls_scheme)) return Security::tls;
+  if (!certified) return Security::plain;
+  if (!endpoint.starts_with(plain_scheme)) return Security::tls;
+  return wrong_options("a certificate is of no use to " + std::string(endpoint) +
+                       ": it takes https://");
 }
 
 }  // namespace
@@ -150,14 +169,18 @@ struct Client::State {
   Outcome<Response> anywhere(Repeat repeat, const Invoke& invoke) {
     const SystemTime deadline = std::chrono::system_clock::now() + timeout;
     const std::size_t first = next.load();
-    Outcome<Response> outcome = tl::unexpected(Failure{});
+    Outcome<Response> outcome = tl::unexpected(Failure{Conclusion::unreachable, "", "", Code::ok});
     for (std::size_t tried = 0; tried < endpoints.size(); ++tried) {
       const std::size_t i = (first + tried) % endpoints.size();
-      outcome = attempt<Response>(i, deadline, invoke);
-      if (outcome || !elsewhere(outcome.error(), repeat)) {
-        if (outcome) next.store(i);
-        break;
+      Outcome<Response> latest = attempt<Response>(i, deadline, invoke);
+      if (latest) next.store(i);
+      // That one endpoint cannot be reached says less than what another one answered.
+      const bool answered = latest || latest.error().conclusion != Conclusion::unreachable;
+      if (answered || outcome.error().conclusion == Conclusion::unreachable) {
+        outcome = std::move(latest);
       }
+      if (outcome || !elsewhere(outcome.error(), repeat)) break;
+      if (std::chrono::system_clock::now() >= deadline) break;
     }
     return concluded(std::move(outcome), repeat);
   }
@@ -196,18 +219,22 @@ std::vector<std::string> split_endpoints(std::string_view list) {
 
 Outcome<std::unique_ptr<Client>> Client::create(Options options) {
   if (options.endpoints.empty()) {
-    return tl::unexpected(Failure{Conclusion::refused, "no endpoint was given", "", Code::ok});
+    return wrong_options("no endpoint was given");
   }
-  const auto credentials = load(options.credentials);
-  if (!credentials) return tl::unexpected(credentials.error());
+  const auto tls = load_tls(options.credentials);
+  if (!tls) return tl::unexpected(tls.error());
   auto state = std::make_unique<State>();
   state->timeout = options.timeout;
   ::grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
   for (const std::string& name : options.endpoints) {
+    const auto security = security_of(name, options.credentials);
+    if (!security) return tl::unexpected(security.error());
     state->names.push_back(without_scheme(name));
     Endpoint& endpoint = state->endpoints.emplace_back();
-    endpoint.channel = ::grpc::CreateCustomChannel(state->names.back(), *credentials, arguments);
+    endpoint.channel = ::grpc::CreateCustomChannel(
+        state->names.back(),
+        *security == Security::tls ? *tls : ::grpc::InsecureChannelCredentials(), arguments);
     endpoint.kv = etcdserverpb::KV::NewStub(endpoint.channel);
     endpoint.etcd_cluster = etcdserverpb::Cluster::NewStub(endpoint.channel);
     endpoint.maintenance = etcdserverpb::Maintenance::NewStub(endpoint.channel);

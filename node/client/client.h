@@ -20,13 +20,14 @@
 namespace aspen::client {
 
 struct Credentials {
-  std::string ca_file;    // all empty: plaintext
+  std::string ca_file;    // empty: the machine's roots
   std::string cert_file;  // with key_file: the client's own certificate
   std::string key_file;
 };
 
 struct Options {
-  // host:port, also http://host:port or https://host:port. At least one.
+  // host:port, also http://host:port or https://host:port. At least one. TLS is spoken with
+  // https:// and, without a scheme, when a credentials file is given.
   std::vector<std::string> endpoints;
   Credentials credentials;
   Duration timeout = std::chrono::seconds(5);  // of a call, all endpoints together
@@ -53,7 +54,8 @@ using Outcome = tl::expected<T, Failure>;
 
 class Client {
  public:
-  // Fails if a credentials file cannot be read or no endpoint is given; connects to nothing yet.
+  // Fails if a credentials file cannot be read, a certificate lacks its key or the reverse, files
+  // are given for http://, or no endpoint is given; connects to nothing yet.
   [[nodiscard]] static Outcome<std::unique_ptr<Client>> create(Options options);
   ~Client();
   Client(const Client&) = delete;
