@@ -87,9 +87,6 @@ inline constexpr std::int64_t health_silence_ms_max = 10'000;
 
 static_assert(replica_mailbox_max >= requests_pending_max, "a full table fits behind itself");
 // ---- the consensus core
-// Writes of the log between two completions. Entries in flight bound them: a follower holds at most
-// its leader's window, a leader its uncommitted bytes.
-inline constexpr std::size_t io_records_max = 1U << 20U;
 // Entries that one append asks the driver to read; small entries fill it, large ones cut it short.
 inline constexpr std::size_t append_spec_entries_max = 1024;
 
@@ -204,5 +201,15 @@ inline constexpr std::size_t sim_turns_per_instant_max = 4'000'000;
 
 static_assert(mailbox_drain_interval <= turn_messages_max, "each turn looks at least once");
 static_assert(mailbox_messages_default <= mailbox_messages_max);
+
+// ---- TLS
+inline constexpr std::size_t certificate_file_bytes_max = 256 * 1024;  // a bundle of many CAs
+inline constexpr std::size_t tls_chain_bytes_max = 64 * 1024;  // what the other side shows of its
+// Encrypted and not taken by the stream below; one record more fits always.
+inline constexpr std::size_t tls_pending_bytes_max = 128 * 1024;
+// Refused streams that are kept until the other side has read why.
+inline constexpr std::size_t tls_farewells_max = 16;
+inline constexpr std::size_t tls_farewell_bytes_max = 64 * 1024;  // read from each of them
+inline constexpr std::size_t grpc_log_lines_per_minute_max = 20;
 
 }  // namespace aspen::limits

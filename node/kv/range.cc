@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <functional>
+#include <utility>
 
 #include "node/base/assert.h"
 #include "node/base/limits.h"
@@ -8,11 +8,6 @@
 
 namespace aspen::kv {
 namespace {
-
-// Candidates beyond twice the limit before the worst of them are thrown away.
-constexpr std::size_t candidates_slack = 1024;
-
-constexpr std::size_t candidate_overhead_bytes = 64;
 
 bool passes_filters(const RangeRequest& request, const layout::Meta& meta) {
   ASPEN_ASSERT(meta.create > 0 && meta.mod >= meta.create);
@@ -46,55 +41,66 @@ int order_by(SortTarget target, const FoundKey& a, const FoundKey& b) {
 
 }  // namespace
 
-// The keys that a range request wants, and how many there are, while a cursor walks over them.
+// The keys that a range request wants, and how many there are, while a cursor walks over them. Of a
+// sorted request with a limit only the best are kept, so that memory follows the limit and not the
+// range. What is refused depends on the state and on nothing else.
 class Reading::Selection {
+  // Whether one comes before another in the answer; keys ascend where the target does not decide.
+  struct Order {
+    SortTarget target = SortTarget::key;
+    bool descending = false;
+
+    bool operator()(const FoundKey& a, const FoundKey& b) const {
+      const int by_target = order_by(target, a, b);
+      if (by_target != 0) return descending ? by_target > 0 : by_target < 0;
+      return a.key < b.key;
+    }
+  };
+
  public:
-  Selection(const RangeRequest& request, ByteBudget budget)
-      : request_(request), keys_budget_(budget) {
-    descending_ = request.sort_order == SortOrder::descend;
+  Selection(const Reading& reading, const RangeRequest& request, std::size_t bytes_max)
+      : reading_(reading), request_(request), bytes_max_(bytes_max) {
+    order_ = {request.sort_target, request.sort_order == SortOrder::descend};
     // No order with another target than the key means ascending.
-    sorted_ = descending_ || request.sort_target != SortTarget::key;
+    sorted_ = order_.descending || request.sort_target != SortTarget::key;
     by_value_ = sorted_ && request.sort_target == SortTarget::value;
     if (request.limit > 0) limit_ = static_cast<std::size_t>(request.limit);
   }
 
-  [[nodiscard]] bool by_value() const noexcept { return by_value_; }
-  // Values are worth reading on the way: they will not be thrown away again.
-  [[nodiscard]] bool wants_values() const noexcept { return !sorted_ && !request_.keys_only; }
+  // Values are worth reading on the way: they are needed, or will not be thrown away again.
+  [[nodiscard]] bool wants_values() const noexcept {
+    return by_value_ || (!sorted_ && !request_.keys_only);
+  }
   [[nodiscard]] bool counts_only() const noexcept {
     return request_.count_only || (!sorted_ && more_);
   }
 
   void count_one() noexcept { ++count_; }
-  // False if the candidates are over the budget.
-  [[nodiscard]] bool offer(std::string_view key, const Found& found,
-                           std::optional<std::string_view> value) {
-    if (counts_only() || !passes_filters(request_, found.meta)) return true;
+  // Possible errors: overloaded (what is kept is over the budget), io_error, corrupt.
+  [[nodiscard]] Result<void> offer(std::string_view key, const Found& found,
+                                   std::optional<std::string_view> value) {
+    if (counts_only() || !passes_filters(request_, found.meta)) return {};
     if (!sorted_ && found_.size() == limit_) {
       more_ = true;
-      return true;
+      return {};
     }
-    if (!sorted_ || limit_ == no_limit) {
-      const std::size_t bytes = key.size() + candidate_overhead_bytes + (value ? value->size() : 0);
-      if (!keys_budget_.take(bytes)) return false;
-    }
-    found_.push_back({std::string(key), found, {}});
-    if (value) found_.back().value.emplace(*value);
-    trim_maybe();
-    ASPEN_ASSERT(count_ >= static_cast<std::int64_t>(found_.size()));
-    return true;
+    FoundKey one{std::string(key), found, {}};
+    if (value) one.value.emplace(*value);
+    if (!by_value_ || value) return accept(std::move(one));
+    waiting_bytes_ += one.cost_bytes();
+    waiting_.push_back(std::move(one));
+    const bool full = waiting_.size() == limits::read_batch_keys_max ||
+                      waiting_bytes_ >= limits::read_batch_bytes_max;
+    return full ? read_waiting() : Result<void>();
   }
 
-  // Sorts and cuts. Precondition: values are read if by_value().
-  void finish() {
-    if (sorted_) {
-      std::stable_sort(found_.begin(), found_.end(), before());
-    }
-    if (found_.size() > limit_) {
-      found_.resize(limit_);
-      more_ = true;
-    }
+  // Decides on all. Call it once, at the end of the walk. Possible errors: as offer().
+  [[nodiscard]] Result<void> finish() {
+    if (auto read = read_waiting(); !read) return read;
+    if (sorted_) std::sort_heap(found_.begin(), found_.end(), order_);
     ASPEN_ASSERT(found_.size() <= limit_);
+    ASPEN_ASSERT(count_ >= static_cast<std::int64_t>(found_.size()));
+    return {};
   }
 
   [[nodiscard]] std::vector<FoundKey>& found() noexcept { return found_; }
@@ -104,31 +110,48 @@ class Reading::Selection {
  private:
   static constexpr std::size_t no_limit = SIZE_MAX;
 
-  [[nodiscard]] std::function<bool(const FoundKey&, const FoundKey&)> before() const {
-    return [target = request_.sort_target, descending = descending_](const FoundKey& a,
-                                                                     const FoundKey& b) {
-      const int order = order_by(target, a, b);
-      return descending ? order > 0 : order < 0;
-    };
+  // Reads the values of those that wait, and lets them compete.
+  [[nodiscard]] Result<void> read_waiting() {
+    for (std::size_t done = 0; done < waiting_.size();) {
+      const auto valued = reading_.fetch_some(std::span(waiting_).subspan(done));
+      if (!valued) return tl::unexpected(valued.error());
+      for (const std::size_t end = done + *valued; done < end; ++done) {
+        if (auto kept = accept(std::move(waiting_[done])); !kept) return kept;
+      }
+    }
+    waiting_.clear();
+    waiting_bytes_ = 0;
+    return {};
   }
 
-  // Keeps memory within the limit and not within the range, where the order allows it.
-  void trim_maybe() {
-    if (!sorted_ || by_value_ || limit_ == no_limit) return;
-    if (limit_ > limits::response_bytes_max) return;
-    if (found_.size() < 2 * limit_ + candidates_slack) return;
-    std::stable_sort(found_.begin(), found_.end(), before());
-    found_.resize(limit_);
-    more_ = true;
-    ASPEN_ASSERT(found_.size() == limit_);
+  // A heap of the best while sorted, the last of them at its front.
+  [[nodiscard]] Result<void> accept(FoundKey&& one) {
+    ASPEN_ASSERT(found_.size() <= limit_);
+    if (sorted_ && found_.size() == limit_) {
+      more_ = true;
+      if (!order_(one, found_.front())) return {};
+      std::pop_heap(found_.begin(), found_.end(), order_);
+      used_bytes_ -= found_.back().cost_bytes();
+      found_.pop_back();
+    }
+    used_bytes_ += one.cost_bytes();
+    found_.push_back(std::move(one));
+    if (sorted_) std::push_heap(found_.begin(), found_.end(), order_);
+    if (used_bytes_ > bytes_max_) return tl::unexpected(errors::response_too_large);
+    ASPEN_ASSERT(count_ >= static_cast<std::int64_t>(found_.size()));
+    return {};
   }
 
+  const Reading& reading_;
   const RangeRequest& request_;
-  ByteBudget keys_budget_;
+  const std::size_t bytes_max_;
+  Order order_;
+  std::size_t used_bytes_ = 0;  // by found_
   std::vector<FoundKey> found_;
+  std::vector<FoundKey> waiting_;  // for their values
+  std::size_t waiting_bytes_ = 0;
   std::int64_t count_ = 0;
   std::size_t limit_ = no_limit;
-  bool descending_ = false;
   bool sorted_ = false;
   bool by_value_ = false;
   bool more_ = false;
@@ -140,8 +163,7 @@ Result<void> Reading::select_latest(const RangeRequest& request, Selection& out)
     if (!found) return tl::unexpected(found.error());
     if (!*found) return {};
     out.count_one();
-    if (!out.offer(request.key, **found, {})) return tl::unexpected(errors::response_too_large);
-    return {};
+    return out.offer(request.key, **found, {});
   }
   const KeyInterval interval = interval_of(request.key, request.range_end);
   if (interval.empty()) return {};
@@ -155,7 +177,7 @@ Result<void> Reading::select_latest(const RangeRequest& request, Selection& out)
     const Pending* pending = cursor.pending();
     const Found found{*meta,
                       pending ? std::optional<std::size_t>(pending->operation) : std::nullopt};
-    if (!out.offer(cursor.key(), found, {})) return tl::unexpected(errors::response_too_large);
+    if (auto offered = out.offer(cursor.key(), found, {}); !offered) return offered;
   }
   ASPEN_ASSERT(out.count() >= 0);
   return cursor.status();
@@ -187,9 +209,8 @@ Result<void> Reading::select_at(const RangeRequest& request, Revision revision,
     const layout::Version& version = cursor.version();
     ASPEN_ASSERT(version.meta.mod <= revision);
     const auto value = out.wants_values() ? std::optional(version.value) : std::nullopt;
-    if (!out.offer(*key, {version.meta, std::nullopt}, value)) {
-      return tl::unexpected(errors::response_too_large);
-    }
+    auto offered = out.offer(*key, {version.meta, std::nullopt}, value);
+    if (!offered) return offered;
   }
   return cursor.status();
 }
@@ -201,16 +222,11 @@ Result<RangeResponse> Reading::range(const RangeRequest& request, ByteBudget& bu
   const Revision revision = request.revision > 0 ? request.revision : revisions_.current;
   if (revision < revisions_.compacted) return tl::unexpected(errors::compacted);
 
-  Selection selection(request, budget);
-  const auto selected = revision == revisions_.current ? select_latest(request, selection)
-                                                       : select_at(request, revision, selection);
+  Selection selection(*this, request, budget.left());
+  auto selected = revision == revisions_.current ? select_latest(request, selection)
+                                                 : select_at(request, revision, selection);
+  if (selected) selected = selection.finish();
   if (!selected) return tl::unexpected(selected.error());
-  if (selection.by_value()) {
-    ByteBudget values = budget;
-    const auto fetched = fetch_values(selection.found(), values);
-    if (!fetched) return tl::unexpected(fetched.error());
-  }
-  selection.finish();
 
   RangeResponse response;
   response.revision = revisions_.current;

@@ -11,7 +11,8 @@ namespace aspen::kv {
 namespace {
 
 // What a pair costs beside its key and value.
-constexpr std::size_t pair_overhead_bytes = 64;
+constexpr std::size_t pair_overhead_bytes = 128;
+static_assert(sizeof(KeyValue) <= pair_overhead_bytes);
 
 Error missing_version() {
   return {Code::corrupt, "state store: the version that a key row names is missing"};
@@ -107,7 +108,7 @@ Result<std::optional<KeyValue>> Reading::get(std::string_view key, ByteBudget& b
 }
 
 Result<std::vector<FoundKey>> Reading::keys(std::string_view key, std::string_view range_end,
-                                            ByteBudget budget) const {
+                                            ByteBudget& budget) const {
   std::vector<FoundKey> all;
   if (range_end.empty()) {
     const auto found = find(key);
@@ -122,13 +123,11 @@ Result<std::vector<FoundKey>> Reading::keys(std::string_view key, std::string_vi
     const auto meta = cursor.meta();
     if (!meta) return tl::unexpected(meta.error());
     ASPEN_ASSERT(cursor.key() >= key);
-    if (!budget.take(cursor.key().size() + pair_overhead_bytes)) {
-      return tl::unexpected(errors::change_too_large);
-    }
     const Pending* pending = cursor.pending();
     const Found found{*meta,
                       pending ? std::optional<std::size_t>(pending->operation) : std::nullopt};
     all.push_back({std::string(cursor.key()), found, std::nullopt});
+    if (!budget.take(all.back().cost_bytes())) return tl::unexpected(errors::change_too_large);
   }
   if (const auto sound = cursor.status(); !sound) return tl::unexpected(sound.error());
   ASPEN_ASSERT(std::is_sorted(all.begin(), all.end(),
@@ -136,56 +135,70 @@ Result<std::vector<FoundKey>> Reading::keys(std::string_view key, std::string_vi
   return all;
 }
 
-Result<void> Reading::fetch_values(std::vector<FoundKey>& found, ByteBudget& budget) const {
+Result<std::size_t> Reading::fetch_some(std::span<FoundKey> found) const {
+  ASPEN_ASSERT(!found.empty());
   std::vector<std::string> rows;
   std::vector<FoundKey*> owners;
-  const auto take = [&budget](const std::string& text) { return budget.take(text.size()); };
-  for (std::size_t at = 0; at < found.size();) {
-    rows.clear();
-    owners.clear();
-    for (; at < found.size() && rows.size() < limits::read_batch_keys_max; ++at) {
-      FoundKey& one = found[at];
-      if (one.value) continue;
-      if (one.found.operation) {
-        auto text = value(one.key, one.found);
-        if (!text) return tl::unexpected(text.error());
-        one.value = std::move(*text);
-        if (!take(*one.value)) return tl::unexpected(errors::response_too_large);
-        continue;
-      }
-      rows.push_back(layout::version_row(one.key, one.found.meta.mod));
-      owners.push_back(&one);
+  std::size_t bytes = 0;
+  std::size_t at = 0;
+  for (; at < found.size() && rows.size() < limits::read_batch_keys_max; ++at) {
+    FoundKey& one = found[at];
+    if (bytes > limits::read_batch_bytes_max) break;
+    if (one.value) continue;
+    if (one.found.operation) {
+      auto text = value(one.key, one.found);
+      if (!text) return tl::unexpected(text.error());
+      bytes += text->size();
+      one.value = std::move(*text);
+      continue;
     }
-    ASPEN_ASSERT(rows.size() == owners.size());
-    auto texts = view_.multi_get(rows);
-    if (!texts) return tl::unexpected(texts.error());
-    ASPEN_ASSERT(texts->size() == rows.size());
-    for (std::size_t i = 0; i < owners.size(); ++i) {
-      if (!(*texts)[i]) return tl::unexpected(missing_version());
-      const auto version = layout::decode_version(owners[i]->found.meta.mod, *(*texts)[i]);
-      if (!version) return tl::unexpected(version.error());
-      if (version->tombstone) return tl::unexpected(missing_version());
-      owners[i]->value.emplace(version->value);
-      if (!take(*owners[i]->value)) return tl::unexpected(errors::response_too_large);
-    }
+    bytes += one.key.size();
+    rows.push_back(layout::version_row(one.key, one.found.meta.mod));
+    owners.push_back(&one);
+  }
+  std::size_t done = 0;
+  if (!rows.empty()) {
+    if (auto read = fetch_rows(owners, rows, done); !read) return tl::unexpected(read.error());
+  }
+  ASPEN_ASSERT(done <= owners.size());
+  const std::size_t valued =
+      done < owners.size() ? static_cast<std::size_t>(owners[done] - found.data()) : at;
+  ASPEN_ASSERT(valued > 0);
+  return valued;
+}
+
+Result<void> Reading::fetch_rows(std::span<FoundKey* const> owners,
+                                 std::span<const std::string> rows, std::size_t& done) const {
+  ASPEN_ASSERT(rows.size() == owners.size());
+  auto texts = view_.multi_get(rows, limits::read_batch_bytes_max);
+  if (!texts) return tl::unexpected(texts.error());
+  ASPEN_ASSERT(!texts->empty() && texts->size() <= rows.size());
+  for (; done < texts->size(); ++done) {
+    std::optional<std::string>& text = (*texts)[done];
+    if (!text) return tl::unexpected(missing_version());
+    const auto version = layout::decode_version(owners[done]->found.meta.mod, *text);
+    if (!version) return tl::unexpected(version.error());
+    if (version->tombstone) return tl::unexpected(missing_version());
+    owners[done]->value.emplace(version->value);
+    text.reset();
   }
   return {};
 }
 
 Result<std::vector<KeyValue>> Reading::pairs(std::vector<FoundKey> found,
                                              ByteBudget& budget) const {
-  for (const FoundKey& one : found) {
-    const std::size_t value_bytes = one.value ? one.value->size() : 0;
-    if (!budget.take(one.key.size() + value_bytes + pair_overhead_bytes)) {
-      return tl::unexpected(errors::response_too_large);
-    }
-  }
-  if (const auto fetched = fetch_values(found, budget); !fetched) {
-    return tl::unexpected(fetched.error());
-  }
   std::vector<KeyValue> all;
   all.reserve(found.size());
-  for (FoundKey& one : found) all.push_back(pair_of(std::move(one)));
+  while (all.size() < found.size()) {
+    const auto valued = fetch_some(std::span(found).subspan(all.size()));
+    if (!valued) return tl::unexpected(valued.error());
+    for (const std::size_t end = all.size() + *valued; all.size() < end;) {
+      FoundKey& one = found[all.size()];
+      const std::size_t bytes = one.key.size() + one.value->size() + pair_overhead_bytes;
+      if (!budget.take(bytes)) return tl::unexpected(errors::response_too_large);
+      all.push_back(pair_of(std::move(one)));
+    }
+  }
   ASPEN_ASSERT(all.size() == found.size());
   ASPEN_ASSERT(all.empty() || all.front().mod_revision > 0);
   return all;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,7 +21,7 @@
 
 namespace aspen::kv {
 
-// What a response may still hold.
+// What a response or a change may still take.
 class ByteBudget {
  public:
   explicit ByteBudget(std::size_t size_bytes) noexcept : left_(size_bytes), size_(size_bytes) {}
@@ -31,6 +32,7 @@ class ByteBudget {
     return fits;
   }
   [[nodiscard]] std::size_t taken() const noexcept { return size_ - left_; }
+  [[nodiscard]] std::size_t left() const noexcept { return left_; }
 
  private:
   std::size_t left_;
@@ -47,7 +49,15 @@ struct FoundKey {
   std::string key;
   Found found;
   std::optional<std::string> value;  // read on the way
+
+  // What it takes in memory. The same number on every machine, whatever the machine's types take:
+  // it decides what is refused.
+  [[nodiscard]] std::size_t cost_bytes() const noexcept {
+    return cost_overhead_bytes + key.size() + (value ? value->size() : 0);
+  }
+  static constexpr std::size_t cost_overhead_bytes = 160;
 };
+static_assert(sizeof(FoundKey) <= FoundKey::cost_overhead_bytes);
 
 class Reading {
  public:
@@ -73,9 +83,9 @@ class Reading {
   // The whole pair of the newest version. Possible errors: overloaded, io_error, corrupt.
   [[nodiscard]] Result<std::optional<KeyValue>> get(std::string_view key, ByteBudget& budget) const;
   // The newest live keys of etcd's range, ascending. Possible errors: overloaded (the keys alone
-  // are over the budget), io_error, corrupt.
+  // are over the budget of a change), io_error, corrupt.
   [[nodiscard]] Result<std::vector<FoundKey>> keys(std::string_view key, std::string_view range_end,
-                                                   ByteBudget budget) const;
+                                                   ByteBudget& budget) const;
   // Reads the values that are not read yet. Possible errors: overloaded, io_error, corrupt.
   [[nodiscard]] Result<std::vector<KeyValue>> pairs(std::vector<FoundKey> found,
                                                     ByteBudget& budget) const;
@@ -94,7 +104,12 @@ class Reading {
   [[nodiscard]] Result<void> select_latest(const RangeRequest& request, Selection& out) const;
   [[nodiscard]] Result<void> select_at(const RangeRequest& request, Revision revision,
                                        Selection& out) const;
-  [[nodiscard]] Result<void> fetch_values(std::vector<FoundKey>& found, ByteBudget& budget) const;
+  // Reads values from the front on, in a step of bounded size. How many of the first have theirs
+  // now: at least one. Precondition: found is not empty. Possible errors: io_error, corrupt.
+  [[nodiscard]] Result<std::size_t> fetch_some(std::span<FoundKey> found) const;
+  // Gives what a step has found in the state store to its owners.
+  [[nodiscard]] Result<void> fetch_rows(std::span<FoundKey* const> owners,
+                                        std::span<const std::string> rows, std::size_t& done) const;
   [[nodiscard]] Result<bool> satisfies_one(const Compare& compare, std::string_view key,
                                            const Found& found) const;
 

@@ -70,7 +70,7 @@ Result<Applied> Store::apply(std::span<const Entry> entries) {
   Applied applied;
   std::optional<AppliedConfig> config;
   for (const Entry& entry : entries) {
-    const bool full = writer.size_bytes() >= limits::apply_batch_bytes_max ||
+    const bool full = writer.memory_bytes() >= limits::apply_batch_bytes_max ||
                       writer.response_bytes() >= limits::apply_batch_responses_bytes_max;
     if (full) break;
     if (entry.kind == EntryKind::config) config = AppliedConfig{entry.id, entry.payload};
@@ -162,7 +162,7 @@ Result<void> Store::clean_rows(std::size_t rows_max, StateBatch& batch, State& n
     const auto id = layout::id_of_change_row(rows->key());
     if (!id) return tl::unexpected(id.error());
     if (id->revision > floor) break;
-    if (count == rows_max) {
+    if (count == rows_max || batch.size_bytes() >= limits::apply_batch_bytes_max) {
       next.clean_next_revision = id->revision;
       next.clean_next_sub = id->sub;
       next.cleaned_revision = std::max(next.cleaned_revision, id->revision - 1);

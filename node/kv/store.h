@@ -5,7 +5,8 @@
 //
 // Owner and thread: the applier; not thread-safe. Readers on other threads take a Snapshot.
 // Bounds: limits::apply_batch_bytes_max per batch, limits::change_bytes_max and
-// limits::response_bytes_max per command, limits::clean_rows_max per step of physical deletion.
+// limits::command_response_bytes_max per command, limits::clean_rows_max per step of physical
+// deletion.
 #pragma once
 
 #include <cstddef>

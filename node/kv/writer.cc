@@ -12,6 +12,11 @@
 namespace aspen::kv {
 namespace {
 
+// What a change takes beside its texts: heads of rows, the overlay's node, the way back.
+constexpr std::size_t change_overhead_bytes = 384;
+// The batch's text, which grows by doubling, and the state store's copy of it.
+constexpr std::size_t text_copies = 3;
+
 template <class T>
 Result<Response> as_response(Result<T>&& result) {
   if (!result) return tl::unexpected(result.error());
@@ -54,8 +59,9 @@ Result<Response> Writer::execute(const Request& request) {
   const State state_before = state_;
   overlay_.begin();
   sub_ = 0;
-  begin_bytes_ = batch_.size_bytes();
-  responses_ = ByteBudget(limits::response_bytes_max);
+  changes_ = ByteBudget(limits::change_bytes_max);
+  charged_text_bytes_ = batch_.size_bytes();
+  responses_ = ByteBudget(limits::command_response_bytes_max);
   auto response = dispatch(request);
   if (!response) {
     overlay_.roll_back();
@@ -64,6 +70,7 @@ Result<Response> Writer::execute(const Request& request) {
     sub_ = 0;
     return response;
   }
+  memory_bytes_ += changes_.taken();
   response_bytes_ += responses_.taken();
   if (changed()) ++state_.revision;
   ASPEN_ASSERT(state_.revision >= state_before.revision);
@@ -115,7 +122,9 @@ Result<PutResponse> Writer::put(const PutRequest& request) {
   meta.create = known->live ? known->meta.create : meta.mod;
   meta.version = known->live ? known->meta.version + 1 : 1;
   meta.lease = request.ignore_lease ? known->meta.lease : request.lease;
-  write_version(request.key, *known, meta, request.ignore_value ? old->value : request.value);
+  const auto written =
+      write_version(request.key, *known, meta, request.ignore_value ? old->value : request.value);
+  if (!written) return tl::unexpected(written.error());
   ASPEN_ASSERT(changed());
   if (request.prev_kv) response.prev_kv = std::move(old);
   response.revision = next_revision();
@@ -138,15 +147,15 @@ Result<Writer::Before> Writer::before(std::string_view key) const {
   return Before{true, (*found)->meta};
 }
 
-void Writer::write_version(std::string_view key, const Before& before, const layout::Meta& meta,
-                           std::string_view value) {
+Result<void> Writer::write_version(std::string_view key, const Before& before,
+                                   const layout::Meta& meta, std::string_view value) {
   ASPEN_ASSERT(meta.mod == next_revision());
   ASPEN_ASSERT(meta.create <= meta.mod);
   mark_superseded(key);
   const Pending pending{true, meta, sub_, batch_.size()};
   batch_.put(layout::version_row(key, meta.mod), layout::encode_version(meta, value));
   const bool replaces = before.live && before.meta.mod < meta.mod;
-  write_change(key, {false, false, replaces ? before.meta.mod : 0, key}, pending);
+  return write_change(key, {false, false, replaces ? before.meta.mod : 0, key}, pending);
 }
 
 void Writer::mark_superseded(std::string_view key) {
@@ -160,21 +169,26 @@ void Writer::mark_superseded(std::string_view key) {
   batch_.put(layout::change_row({earlier->meta.mod, earlier->sub}), layout::encode(*change));
 }
 
-void Writer::write_change(std::string_view key, const layout::Change& change,
-                          const Pending& pending) {
+Result<void> Writer::write_change(std::string_view key, const layout::Change& change,
+                                  const Pending& pending) {
   ASPEN_ASSERT(pending.operation + 1 == batch_.size());
   batch_.put(layout::change_row({pending.meta.mod, pending.sub}), layout::encode(change));
   overlay_.set(key, pending);
   ++sub_;
   ASPEN_ASSERT(sub_ > 0);
+  const std::size_t text_bytes = batch_.size_bytes() - charged_text_bytes_;
+  charged_text_bytes_ = batch_.size_bytes();
+  // finish() adds the key's row.
+  const std::size_t bytes = change_overhead_bytes + text_copies * (text_bytes + key.size());
+  if (!changes_.take(bytes)) return tl::unexpected(errors::change_too_large);
+  return {};
 }
 
 // ---- delete
 
 Result<DeleteRangeResponse> Writer::delete_range(const DeleteRangeRequest& request) {
   if (request.key.empty()) return tl::unexpected(errors::empty_key);
-  const ByteBudget budget(limits::change_bytes_max);
-  auto found = reading().keys(request.key, request.range_end, budget);
+  auto found = reading().keys(request.key, request.range_end, changes_);
   if (!found) return tl::unexpected(found.error());
   DeleteRangeResponse response;
   response.deleted = static_cast<std::int64_t>(found->size());
@@ -197,9 +211,6 @@ Result<DeleteRangeResponse> Writer::delete_range(const DeleteRangeRequest& reque
 Result<void> Writer::write_tombstone(std::string_view key, const layout::Meta& meta) {
   const Revision mod = next_revision();
   ASPEN_ASSERT(meta.mod <= mod);
-  if (batch_.size_bytes() - begin_bytes_ > limits::change_bytes_max) {
-    return tl::unexpected(errors::change_too_large);
-  }
   mark_superseded(key);
   Pending pending;
   pending.meta.mod = mod;
@@ -207,8 +218,7 @@ Result<void> Writer::write_tombstone(std::string_view key, const layout::Meta& m
   pending.operation = batch_.size();
   batch_.put(layout::version_row(key, mod), layout::encode_tombstone());
   ASPEN_ASSERT(!pending.live);
-  write_change(key, {true, false, meta.mod < mod ? meta.mod : 0, key}, pending);
-  return {};
+  return write_change(key, {true, false, meta.mod < mod ? meta.mod : 0, key}, pending);
 }
 
 // ---- compact

@@ -36,7 +36,8 @@ class Writer {
   [[nodiscard]] bool must_start_a_batch(const Request& request) const;
 
   [[nodiscard]] State& state() noexcept { return state_; }
-  [[nodiscard]] std::size_t size_bytes() const noexcept { return batch_.size_bytes(); }
+  // What the batch takes in memory, with the copies that will be made of it.
+  [[nodiscard]] std::size_t memory_bytes() const noexcept { return memory_bytes_; }
   [[nodiscard]] std::size_t response_bytes() const noexcept { return response_bytes_; }
   [[nodiscard]] StateBatch& batch() noexcept { return batch_; }
 
@@ -69,13 +70,14 @@ class Writer {
   [[nodiscard]] Result<ResponseOp> txn_execute_one(const RequestOp& operation, Path& path);
 
   [[nodiscard]] Result<Before> before(std::string_view key) const;
-  void write_version(std::string_view key, const Before& before, const layout::Meta& meta,
-                     std::string_view value);
+  [[nodiscard]] Result<void> write_version(std::string_view key, const Before& before,
+                                           const layout::Meta& meta, std::string_view value);
   [[nodiscard]] Result<void> write_tombstone(std::string_view key, const layout::Meta& meta);
   // If this command has changed the key before, that change's version is not stored any more.
   void mark_superseded(std::string_view key);
-  // Adds the change's row; the version's row was added just before.
-  void write_change(std::string_view key, const layout::Change& change, const Pending& pending);
+  // Adds the change's row; the version's row was added just before. Possible errors: overloaded.
+  [[nodiscard]] Result<void> write_change(std::string_view key, const layout::Change& change,
+                                          const Pending& pending);
 
   [[nodiscard]] Reading reading() const noexcept;
   [[nodiscard]] bool changed() const noexcept { return sub_ > 0; }
@@ -92,7 +94,9 @@ class Writer {
   Overlay overlay_;
   StateBatch batch_;
   std::uint32_t sub_ = 0;  // changes of the current command
-  std::size_t begin_bytes_ = 0;
+  ByteBudget changes_{0};  // of the current command
+  std::size_t charged_text_bytes_ = 0;
+  std::size_t memory_bytes_ = 0;
   ByteBudget responses_{0};  // of the current command
   std::size_t response_bytes_ = 0;
 };

@@ -97,14 +97,17 @@ class StateView {
   virtual ~StateView() = default;
   // Possible errors: io_error, corrupt. An absent key is nullopt, no error.
   [[nodiscard]] virtual Result<std::optional<std::string>> get(std::string_view key) const = 0;
-  // The values of `keys`, in their order. Possible errors: as get().
+  // The values of the first of `keys`, in their order: of as many as fit into bytes_max, and at
+  // least of one. Precondition: keys is not empty. Possible errors: as get().
   [[nodiscard]] virtual Result<std::vector<std::optional<std::string>>> multi_get(
-      std::span<const std::string> keys) const {
+      std::span<const std::string> keys, std::size_t bytes_max) const {
     std::vector<std::optional<std::string>> values;
-    values.reserve(keys.size());
+    std::size_t bytes = 0;
     for (const std::string& key : keys) {
       auto value = get(key);
       if (!value) return tl::unexpected(value.error());
+      bytes += *value ? (*value)->size() : 0;
+      if (bytes > bytes_max && !values.empty()) break;
       values.push_back(std::move(*value));
     }
     return values;

@@ -150,15 +150,47 @@ TEST_P(StateStoreContract, ManyValuesComeInTheOrderOfTheirKeys) {
   put("a", "1");
   put("c", "3");
   const std::vector<std::string> keys = {"c", "b", "a", "c"};
-  const auto values = store().multi_get(keys);
+  const auto values = store().multi_get(keys, SIZE_MAX);
   ASSERT_TRUE(values.has_value());
   using Values = std::vector<std::optional<std::string>>;
   EXPECT_EQ(*values, (Values{"3", std::nullopt, "1", "3"}));
   const auto snapshot = store().snapshot();
   erase("a");
-  const auto before = snapshot->multi_get(keys);
+  const auto before = snapshot->multi_get(keys, SIZE_MAX);
   ASSERT_TRUE(before.has_value());
   EXPECT_EQ(*before, *values);
+}
+
+// Some of the rows are in memory, some on the disk, so that a store may find them in another order.
+TEST_P(StateStoreContract, ManyValuesStopAtTheirBytesButGiveOne) {
+  const auto key = [](int i) { return "k" + std::to_string(100 + i); };
+  const auto value = [](int i) { return std::string(1'000, static_cast<char>('a' + i % 26)); };
+  std::vector<std::string> keys;
+  for (int i = 0; i < 60; ++i) keys.push_back(key(i));
+  for (int i = 0; i < 60; i += 2) put(key(i), value(i));
+  put("last", "1");
+  make_durable("last", "1");
+  for (int i = 1; i < 60; i += 4) put(key(i), value(i));
+  for (const std::size_t bytes_max : {0u, 1u, 999u, 1'000u, 5'500u, 100'000u}) {
+    SCOPED_TRACE(bytes_max);
+    std::size_t done = 0;
+    while (done < keys.size()) {
+      const auto some = store().multi_get(std::span(keys).subspan(done), bytes_max);
+      ASSERT_TRUE(some.has_value());
+      ASSERT_FALSE(some->empty());
+      std::size_t bytes = 0;
+      for (std::size_t i = 0; i < some->size(); ++i) {
+        const int number = static_cast<int>(done + i);
+        const bool there = number % 2 == 0 || number % 4 == 1;
+        ASSERT_EQ((*some)[i], there ? std::optional(value(number)) : std::nullopt) << number;
+        bytes += there ? 1'000 : 0;
+      }
+      if (some->size() > 1) {
+        EXPECT_LE(bytes, bytes_max);
+      }
+      done += some->size();
+    }
+  }
 }
 
 TEST_P(StateStoreContract, DurableIsWhatACrashLeaves) {

@@ -36,22 +36,32 @@ Result<std::optional<std::string>> read(::rocksdb::DB& db, const ::rocksdb::Read
 }
 
 Result<std::vector<std::optional<std::string>>> read_many(::rocksdb::DB& db,
-                                                          const ::rocksdb::ReadOptions& options,
-                                                          std::span<const std::string> keys) {
+                                                          ::rocksdb::ReadOptions options,
+                                                          std::span<const std::string> keys,
+                                                          std::size_t bytes_max) {
+  ASPEN_ASSERT(!keys.empty());
   std::vector<::rocksdb::Slice> slices(keys.begin(), keys.end());
   std::vector<::rocksdb::PinnableSlice> values(keys.size());
   std::vector<::rocksdb::Status> statuses(keys.size());
+  // RocksDB aborts what it has not read by then, wherever it stands among the keys.
+  options.value_size_soft_limit = bytes_max;
   db.MultiGet(options, db.DefaultColumnFamily(), keys.size(), slices.data(), values.data(),
               statuses.data());
-  std::vector<std::optional<std::string>> result(keys.size());
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (statuses[i].ok()) {
-      result[i].emplace(values[i].data(), values[i].size());
-    } else if (!statuses[i].IsNotFound()) {
+  std::vector<std::optional<std::string>> result;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < keys.size() && !statuses[i].IsAborted(); ++i) {
+    if (!statuses[i].ok() && !statuses[i].IsNotFound()) {
       return tl::unexpected(error_of(statuses[i]));
     }
+    bytes += values[i].size();
+    if (bytes > bytes_max && !result.empty()) break;
+    result.emplace_back();
+    if (statuses[i].ok()) result.back().emplace(values[i].data(), values[i].size());
   }
-  ASPEN_ASSERT(result.size() == keys.size());
+  if (!result.empty()) return result;
+  auto first = read(db, options, keys.front());
+  if (!first) return tl::unexpected(first.error());
+  result.push_back(std::move(*first));
   return result;
 }
 
@@ -126,9 +136,9 @@ class RocksdbStateStore::Snapshot final : public StateView {
   Result<std::optional<std::string>> get(std::string_view key) const override {
     return read(*database_->db, options_, key);
   }
-  Result<std::vector<std::optional<std::string>>> multi_get(
-      std::span<const std::string> keys) const override {
-    return read_many(*database_->db, options_, keys);
+  Result<std::vector<std::optional<std::string>>> multi_get(std::span<const std::string> keys,
+                                                            std::size_t bytes_max) const override {
+    return read_many(*database_->db, options_, keys, bytes_max);
   }
   std::unique_ptr<StateIterator> iterator(std::string_view lower,
                                           std::string_view upper) const override {
@@ -169,8 +179,8 @@ Result<std::optional<std::string>> RocksdbStateStore::get(std::string_view key) 
 }
 
 Result<std::vector<std::optional<std::string>>> RocksdbStateStore::multi_get(
-    std::span<const std::string> keys) const {
-  return read_many(*database_->db, {}, keys);
+    std::span<const std::string> keys, std::size_t bytes_max) const {
+  return read_many(*database_->db, {}, keys, bytes_max);
 }
 
 std::unique_ptr<StateIterator> RocksdbStateStore::iterator(std::string_view lower,

@@ -49,7 +49,7 @@ class RocksdbStateStore final : public StateStore {
 
   [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) const override;
   [[nodiscard]] Result<std::vector<std::optional<std::string>>> multi_get(
-      std::span<const std::string> keys) const override;
+      std::span<const std::string> keys, std::size_t bytes_max) const override;
   [[nodiscard]] std::unique_ptr<StateIterator> iterator(std::string_view lower,
                                                         std::string_view upper) const override;
   [[nodiscard]] Result<void> write(const StateBatch& batch) override;
