@@ -313,6 +313,7 @@ std::unique_ptr<StartFailure> Assembly::Parts::spawn_actors() {
       system->spawn<replica::RaftActor>(permanent("raft"), replica_ports(), replica_options());
   if (!replica) return failure("replica", replica.error());
   raft = *replica;
+  peers->set_raft(raft);
   const auto spawned = system->spawn<replica::NodeActor>(
       permanent("node"),
       replica::NodeActor::Parts{clock, entropy, identity_store, *peers, log, fatal, raft});

@@ -35,6 +35,18 @@ cluster::CastHandler handler_of(Decode decode, Ref ref, LogSink& log) {
   };
 }
 
+// A forward that certainly did not leave is refused here and now: the replica may send it again,
+// where it would wait for an answer in vain. Raft's own messages are repeated by their protocol.
+void refuse_unsent(const actor::Ref<replica::RaftProtocol>& raft, const cluster::Cast& cast) {
+  if (cast.type != wire::cast_forward) return;
+  const Result<wire::Forward> forward = wire::decode_forward(cast.payload);
+  ASPEN_ASSERT(forward.has_value());  // this node encoded it
+  const wire::ForwardReply reply{forward->term, forward->origin, forward->sequence,
+                                 Code::unavailable};
+  // Lost in a full mailbox, the forward counts as one whose outcome is unknown.
+  ASPEN_MAYBE(raft.tell(replica::ForwardRefused{{cast.to, cast.incarnation}, reply}).has_value());
+}
+
 }  // namespace
 
 void ClusterPeers::cast(std::vector<replica::OutgoingCast> casts) {
@@ -46,8 +58,8 @@ void ClusterPeers::cast(std::vector<replica::OutgoingCast> casts) {
       message.list.push_back(
           {casts[i].to, {}, the_group, casts[i].type, {}, std::move(casts[i].payload)});
     }
-    // Raft tolerates a lost cast.
-    ASPEN_MAYBE(server_.tell(std::move(message)).has_value());
+    if (server_.tell(std::move(message))) continue;
+    for (const cluster::Cast& cast : message.list) refuse_unsent(raft_, cast);
   }
 }
 
@@ -80,6 +92,7 @@ void connect_handlers(cluster::NodeMemory& memory, const ClusterTargets& targets
       handler_of<replica::ForwardReceived>(wire::decode_forward, raft, targets.log);
   memory.handlers[wire::cast_forward_reply] =
       handler_of<replica::ForwardRefused>(wire::decode_forward_reply, raft, targets.log);
+  memory.unsent_handler = [raft](const cluster::Cast& cast) { refuse_unsent(raft, cast); };
   memory.assign_handler = [node](const wire::Assign& assign,
                                  actor::Responder<wire::AssignReply> answer) {
     const auto shared = std::make_shared<actor::Responder<wire::AssignReply>>(std::move(answer));

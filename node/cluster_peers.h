@@ -19,6 +19,8 @@ class ClusterPeers final : public replica::Peers {
  public:
   ClusterPeers(cluster::NodeRef server, std::string name)
       : server_(server), name_(std::move(name)) {}
+  // Whom to tell of forwards that did not leave. Before the System starts.
+  void set_raft(actor::Ref<replica::RaftProtocol> raft) { raft_ = raft; }
 
   void cast(std::vector<replica::OutgoingCast> casts) override;
   void set_members(ClusterId cluster, const PeerId& self, const Config& config) override;
@@ -30,6 +32,7 @@ class ClusterPeers final : public replica::Peers {
  private:
   cluster::NodeRef server_;
   std::string name_;
+  actor::Ref<replica::RaftProtocol> raft_;
 };
 
 struct ClusterTargets {

@@ -39,26 +39,28 @@ Link* NodeServer::route(NodeId to) noexcept {
 void NodeServer::count_unsent(NodeId to) noexcept {
   Peer* peer = peers_.find(to);
   if (peer != nullptr) ++peer->casts_unsent;
-  count_failure(to);
 }
 
-void NodeServer::count_failure(NodeId to) noexcept {
-  const auto found = metrics_.find(to);
+void NodeServer::refuse_cast(const Cast& cast) {
+  const auto found = metrics_.find(cast.to);
   if (found != metrics_.end()) found->second.sent_failures.add(1);
+  if (deps_.memory.unsent_handler) deps_.memory.unsent_handler(cast);
 }
 
 void NodeServer::send_cast(const Cast& cast) {
   ASPEN_ASSERT(cast.payload.size() <= limits::frame_payload_bytes_max);
   Link* link = route(cast.to);
-  if (link == nullptr) return count_unsent(cast.to);
-  ASPEN_ASSERT(link->phase() == Link::Phase::ready);
-  if (!cast.incarnation.empty() && cast.incarnation != link->peer().incarnation) {
-    return count_unsent(cast.to);
+  if (link != nullptr) ASPEN_ASSERT(link->phase() == Link::Phase::ready);
+  const bool to_it =
+      link != nullptr && (cast.incarnation.empty() || cast.incarnation == link->peer().incarnation);
+  if (!to_it) {
+    count_unsent(cast.to);
+    return refuse_cast(cast);
   }
   wire::encode_cast_head({cast.type, cast.target}, head_);
   if (!link->send({wire::FrameType::cast, cast.group, head_, cast.payload},
                   SendQueue::Kind::cast)) {
-    return count_failure(cast.to);  // and by the link
+    return refuse_cast(cast);  // the link has counted it
   }
   mark_flush(*link);
   if (link->queued_bytes() >= early_flush_bytes && link->wants_flush()) {

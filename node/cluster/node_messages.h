@@ -79,6 +79,10 @@ struct Casts {
   std::vector<Cast> list;
 };
 
+// Told of a cast that certainly did not leave this node: there was no link, its queue was full, or
+// the member has another incarnation. Called on the NodeServer's thread.
+using UnsentHandler = std::function<void(const Cast& cast)>;
+
 struct SetCastHandler {
   wire::CastType type = 0;  // below limits::cast_handlers_max
   CastHandler handler;      // empty: no longer
@@ -160,6 +164,7 @@ struct NodeMemory {
   Config members;
   std::map<wire::CastType, CastHandler> handlers;
   AssignHandler assign_handler;
+  UnsentHandler unsent_handler;  // may be empty
   std::vector<NodeSubscriber> subscribers;
 };
 

@@ -147,8 +147,8 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
   void send_cast(const Cast& cast);
   [[nodiscard]] Link* route(NodeId to) noexcept;
   void forget_route() noexcept { routed_link_ = nullptr; }
+  void refuse_cast(const Cast& cast);
   void count_unsent(NodeId to) noexcept;
-  void count_failure(NodeId to) noexcept;
 
   // node_requests.cc: probes and assignments
   void start_request(Request request);

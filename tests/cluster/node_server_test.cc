@@ -230,6 +230,7 @@ TEST(NodeServer, FullQueueRefusesCastsAndCountsThem) {
   EXPECT_GT(peer.queued_bytes, limits::link_queue_bytes_max - 2 * 1024 * 1024);
   EXPECT_GE(peer.casts_unsent, 20u);
   EXPECT_LE(peer.casts_unsent, 30u);
+  EXPECT_EQ(cluster.node(1).unsent.size(), peer.casts_unsent) << "its sender is told";
 }
 
 TEST(NodeServer, CastToNobodyIsCountedAndToAnotherIncarnationToo) {
@@ -250,6 +251,8 @@ TEST(NodeServer, CastToNobodyIsCountedAndToAnotherIncarnationToo) {
   cluster.world.run_for(seconds(1));
   EXPECT_EQ(payloads(cluster.node(2)), std::vector<std::string>{"y"});
   EXPECT_EQ(cluster.node(1).status().peers.at(0).casts_unsent, 2u);
+  const std::vector<std::string> unsent{"too early", "not a member", "x"};
+  EXPECT_EQ(cluster.node(1).unsent, unsent);
   EXPECT_EQ(cluster.node(2).status().casts_unhandled, 1u);
 }
 

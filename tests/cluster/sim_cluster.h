@@ -95,6 +95,7 @@ class SimNode {
       if (event.kind == NodeEvent::Kind::ready) ready[event.peer.id] = event.epoch;
       if (event.kind == NodeEvent::Kind::disconnected) ready.erase(event.peer.id);
     }};
+    memory.unsent_handler = [this](const Cast& cast) { unsent.emplace_back(cast.payload.view()); };
     const NodeServerDeps deps{
         network_.host(test_host(number_)), authenticator_, entropy_, log, telemetry, memory};
     server = *system_->spawn_from<NodeServer>(
@@ -135,6 +136,7 @@ class SimNode {
   KeptLog log;
   NodeRef server;
   std::vector<Received> received;
+  std::vector<std::string> unsent;
   std::vector<NodeEvent> events;
   std::map<NodeId, std::uint64_t> ready;  // the epoch of each ready peer
 

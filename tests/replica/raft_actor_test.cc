@@ -85,6 +85,27 @@ TEST(RaftActor, AWriteWhoseLeaderIsLostIsProposedAgainOnce) {
   EXPECT_EQ((**next)->header.revision, 3);  // the old leader's copy was overwritten
 }
 
+// Goal: a write whose forward found no link leaves with the next one, and if there is none its end
+// is an honest one. Method: forwards do not leave for a while.
+TEST(RaftActor, AForwardThatDidNotLeaveGoesWithTheNextLink) {
+  SimCluster cluster(3, seed);
+  cluster.init();
+  const SimNode& leader = cluster.at(cluster.leader().value());
+  SimNode& origin = follower(cluster);
+  cluster.unsent = [](const OutgoingCast& cast) { return cast.type == wire::cast_forward; };
+  const auto never = origin.put("key", "never", milliseconds(1500));
+  ASSERT_TRUE(cluster.run_until([&] { return never->has_value(); }));
+  ASSERT_FALSE((*never)->has_value());
+  EXPECT_TRUE(certainly_not_applied((*never)->error().code));
+  const auto later = origin.put("key", "later", seconds(5));
+  cluster.run_for(milliseconds(10));
+  cluster.unsent = nullptr;
+  told(origin.raft.tell(PeerLinkChanged{leader.identity.identity->self, true}));
+  cluster.run_for(milliseconds(10));
+  ASSERT_TRUE(done(later));
+  EXPECT_EQ((**later)->header.revision, 2);
+}
+
 TEST(RaftActor, WithoutAQuorumAWriteEndsAtItsDeadlineWithAnHonestError) {
   SimCluster cluster(3, seed);
   cluster.init();

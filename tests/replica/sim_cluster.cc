@@ -74,6 +74,13 @@ void SimNode::crash(std::optional<std::size_t> kept) {
 // Casts travel as bytes and take a millisecond or two; those of one turn keep their order.
 void SimNode::cast(std::vector<OutgoingCast> casts) {
   for (OutgoingCast& each : casts) {
+    if (cluster.unsent && cluster.unsent(each)) {
+      if (each.type != wire::cast_forward) continue;
+      const wire::Forward forward = wire::decode_forward(each.payload).value();
+      told(raft.tell(ForwardRefused{
+          {each.to, {}}, {forward.term, forward.origin, forward.sequence, Code::unavailable}}));
+      continue;
+    }
     SimNode* to = cluster.find(each.to);
     if (to == nullptr || cluster.isolated.count(index) > 0 ||
         cluster.isolated.count(to->index) > 0 || (cluster.lose && cluster.lose(each))) {

@@ -131,8 +131,9 @@ class SimCluster {
   Prng prng;
   std::vector<std::unique_ptr<SimNode>> nodes;
   std::set<std::size_t> isolated;
-  std::function<bool(const OutgoingCast&)> lose;  // a cast that the network loses
-  std::function<void()> on_assign;                // just before an assignment is delivered
+  std::function<bool(const OutgoingCast&)> lose;    // a cast that the network loses
+  std::function<bool(const OutgoingCast&)> unsent;  // a cast that does not leave its node
+  std::function<void()> on_assign;                  // just before an assignment is delivered
 };
 
 }  // namespace aspen::replica
