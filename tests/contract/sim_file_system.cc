@@ -103,7 +103,11 @@ class SimFile final : public File {
   Result<void> sync() override {
     const std::lock_guard lock(files_.mutex_);
     if (life_ != files_.life_) return dead();
-    if (auto begun = files_.begin(); !begun) return begun;
+    if (auto begun = files_.begin(); !begun) {
+      // As the kernel does: the pages count as clean, so no later sync writes them.
+      if (!files_.crashed_) inode_->pending.clear();
+      return begun;
+    }
     if (auto ended = files_.end(); !ended) return ended;
     inode_->settle();
     return {};

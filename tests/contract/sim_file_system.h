@@ -1,9 +1,10 @@
 // A file system in memory that forgets what was not synced, as a machine that loses power does.
 //
 // Each file has a durable image and the writes since its last sync; a power loss keeps any part of
-// those, sector by sector, each sector in any of the states that it went through. Each creation,
-// rename and removal is atomic and durable only with the sync of its directory; a power loss keeps
-// any of those that were not synced. A process's end loses nothing but the open files.
+// those, sector by sector, each sector in any of the states that it went through. A sync that fails
+// leaves them readable, and no later sync makes them durable: only writing them again does. Each
+// creation, rename and removal is atomic and durable only with the sync of its directory; a power
+// loss keeps any of those that were not synced. A process's end loses nothing but the open files.
 //
 // Faults: a capacity, an error at a chosen operation, power loss in the middle of a chosen
 // operation, flipped bits. Operations that change something are counted from 1.

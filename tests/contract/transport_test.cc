@@ -4,8 +4,10 @@
 #include <queue>
 
 #include "node/adapter/tcp/tcp_transport.h"
+#include "node/adapter/tls/tls_transport.h"
 #include "node/base/prng.h"
 #include "tests/contract/sim_transport.h"
+#include "tests/support/certificates.h"
 
 namespace aspen {
 namespace {
@@ -90,6 +92,47 @@ class SimWorld final : public TransportWorld {
   sim::SimNetwork network_;
 };
 
+class FixedCertificates final : public CertificateSource {
+ public:
+  std::shared_ptr<const Certificates> current() const override { return current_; }
+  void set_listener(std::function<void()>) override {}
+
+ private:
+  static std::shared_ptr<const Certificates> make() {
+    support::CertificateAuthority authority("contract");
+    const support::Issued issued = authority.issue({});
+    return std::make_shared<Certificates>(
+        Certificates{issued.certificate, issued.key, authority.certificate()});
+  }
+  std::shared_ptr<const Certificates> current_ = make();
+};
+
+// Every implementation under TLS is an implementation.
+template <class World>
+class TlsWorld final : public TransportWorld {
+ public:
+  template <class... Arguments>
+  explicit TlsWorld(Arguments... arguments) : world_(arguments...) {}
+  Transport& left() override { return *left_; }
+  Transport& right() override { return *right_; }
+  std::string right_address() const override { return world_.right_address(); }
+  std::string nobody() const override { return world_.nobody(); }
+  bool run_until(const std::function<bool()>& done) override { return world_.run_until(done); }
+  void run_a_while() override { world_.run_a_while(); }
+
+ private:
+  std::unique_ptr<adapter::tls::TlsTransport> over(Transport& below) {
+    // Keys are renewed often, so that it happens under the test.
+    return std::move(
+        *adapter::tls::TlsTransport::create(below, certificates_, {.records_per_key = 100}));
+  }
+
+  FixedCertificates certificates_;
+  World world_;
+  std::unique_ptr<adapter::tls::TlsTransport> left_ = over(world_.left());
+  std::unique_ptr<adapter::tls::TlsTransport> right_ = over(world_.right());
+};
+
 INSTANTIATE_TEST_SUITE_P(Tcp, TransportContract, testing::Values(MakeTransportWorld([] {
                            return std::make_unique<TcpWorld>();
                          })));
@@ -97,6 +140,10 @@ INSTANTIATE_TEST_SUITE_P(
     Sim, TransportContract,
     testing::Values(MakeTransportWorld([] { return std::make_unique<SimWorld>(1); }),
                     MakeTransportWorld([] { return std::make_unique<SimWorld>(2); })));
+INSTANTIATE_TEST_SUITE_P(
+    Tls, TransportContract,
+    testing::Values(MakeTransportWorld([] { return std::make_unique<TlsWorld<TcpWorld>>(); }),
+                    MakeTransportWorld([] { return std::make_unique<TlsWorld<SimWorld>>(3); })));
 
 }  // namespace
 }  // namespace aspen

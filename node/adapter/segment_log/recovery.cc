@@ -64,6 +64,8 @@ class Scanner {
   std::vector<std::uint64_t> generations_;
   std::vector<Found> found_;  // the newest segments without a gap
   std::optional<MarkBody> mark_;
+  std::uint64_t proven_ = 0;       // up to here a record says that the newest segment was synced
+  Bytes unproven_;                 // from there to the tail
   std::uint64_t remnant_end_ = 0;  // of old records behind the tail
 };
 
@@ -168,6 +170,7 @@ Result<void> Scanner::scan(std::size_t number) {
   const std::uint64_t salt = segment_salt(options_.self, found.header.generation);
   std::uint64_t& at = recovery_.tail;
   at = header_block_bytes;
+  proven_ = header_block_bytes;
   while (at < end) {
     const auto header = find_record(bytes->view().substr(at), at, found.header.generation, salt);
     if (!header || header->kind == RecordKind::hint) break;
@@ -177,8 +180,13 @@ Result<void> Scanner::scan(std::size_t number) {
     if (auto replayed = replay(found, *header, record); !replayed) return replayed;
     recovery_.chain = header->checksum;
     at += header->record_bytes();
+    proven_ = std::max(proven_, header->synced);
   }
-  return newest ? check_tail(found, bytes->view()) : Result<void>();
+  if (!newest) return {};
+  if (auto checked = check_tail(found, bytes->view()); !checked) return checked;
+  ASPEN_ASSERT(proven_ <= at);
+  unproven_ = bytes->slice(proven_, at - proven_);
+  return {};
 }
 
 Result<void> Scanner::replay(const Found& found, const RecordHeader& header, const Bytes& record) {
@@ -237,6 +245,7 @@ Result<void> Scanner::check_tail(const Found& found, std::string_view bytes) {
     if (header->synced > tail) {
       return damaged(found.path, tail, "a record that was durable is damaged");
     }
+    proven_ = std::max(proven_, header->synced);
     const std::uint64_t end = std::min(at + header->record_bytes(), std::uint64_t{bytes.size()});
     remnant_end_ = std::max(remnant_end_, end);
     if (at != tail || header->kind != RecordKind::hint) continue;
@@ -272,9 +281,15 @@ Result<void> Scanner::apply_mark() {
 }
 
 // A process may have died before it synced, and what it wrote is still only in the kernel's
-// memory: what is reported as recovered counts as durable from now on.
+// memory: what is reported as recovered counts as durable from now on. If a sync failed, the kernel
+// takes what it could not write for written, and only writing it again brings it to the disk.
 Result<void> Scanner::settle() {
   const Found& newest = found_.back();
+  if (!unproven_.empty()) {
+    const std::string_view part = unproven_.view();
+    if (auto written = newest.file->write(proven_, std::span(&part, 1)); !written) return written;
+    unproven_ = {};
+  }
   if (remnant_end_ > recovery_.tail) {
     // An old record behind the tail could become part of the chain again, if the new one before it
     // happened to be equal to the lost one.
