@@ -43,6 +43,11 @@ constexpr std::uint64_t state_memory(std::uint64_t limit) {
   return limit * 35 / 100;
 }
 
+// What connections and requests may occupy in gRPC, and what unread answers may besides.
+constexpr std::uint64_t client_memory(std::uint64_t limit) {
+  return limit / 4;
+}
+
 int exit_status_of(Code code) {
   const bool identity = code == Code::unsupported || code == Code::wrong_cluster ||
                         code == Code::wrong_incarnation || code == Code::not_found;
@@ -56,11 +61,6 @@ std::unique_ptr<StartFailure> failure(const std::string& what, const Error& erro
   std::string text = what + ": " + error.what;
   if (error.detail != 0) text += " (" + std::to_string(error.detail) + ")";
   return std::make_unique<StartFailure>(StartFailure{exit_status_of(error.code), text});
-}
-
-// An empty host means every address, IPv4 and IPv6.
-std::string listen_any(const std::string& address) {
-  return address.rfind(':') == 0 ? "[::]" + address : address;
 }
 
 class ProcessFatal final : public Fatal {
@@ -111,6 +111,7 @@ struct Assembly::Parts {
   [[nodiscard]] std::unique_ptr<StartFailure> spawn_actors();
   [[nodiscard]] std::unique_ptr<StartFailure> serve();
   [[nodiscard]] Result<std::shared_ptr<LogStore>> open_log(const replica::Identity& identity);
+  [[nodiscard]] std::uint64_t memory_limit() const;
   [[nodiscard]] replica::ReplicaPorts replica_ports();
   [[nodiscard]] replica::ReplicaOptions replica_options() const;
 
@@ -222,9 +223,12 @@ std::unique_ptr<StartFailure> Assembly::Parts::make_room_for_state() {
                                         "again"});
 }
 
+std::uint64_t Assembly::Parts::memory_limit() const {
+  return config.memory_limit_bytes != 0 ? config.memory_limit_bytes : memory_limit_bytes("/");
+}
+
 std::unique_ptr<StartFailure> Assembly::Parts::open_state() {
-  const std::uint64_t limit =
-      config.memory_limit_bytes != 0 ? config.memory_limit_bytes : memory_limit_bytes("/");
+  const std::uint64_t limit = memory_limit();
   adapter::rocksdb::RocksdbOptions options;
   options.directory = config.data_dir + "/state";
   options.memory_bytes =
@@ -328,15 +332,18 @@ std::unique_ptr<StartFailure> Assembly::Parts::serve() {
   gateway = std::make_unique<gateway::Gateway>(gateway::Gateway::Parts{clock, health, raft, node},
                                                gateway::GatewayOptions{config.election_timeout});
   adapter::GrpcServerOptions options;
-  options.listen = {listen_any(config.listen_client)};
+  options.listen = {config.listen_client};
   options.reflection = config.grpc_reflection ? adapter::Reflection::on : adapter::Reflection::off;
   options.version = version;
+  options.memory_bytes = client_memory(memory_limit());
+  options.answers_bytes_max = static_cast<std::size_t>(std::min<std::uint64_t>(
+      limits::answers_in_flight_bytes_max, client_memory(memory_limit())));
   Result<std::unique_ptr<adapter::GrpcServer>> served =
       adapter::GrpcServer::start(options, {*gateway, clock, telemetry});
   if (!served) return failure("--listen-client " + config.listen_client, served.error());
   grpc = std::move(*served);
   Result<std::unique_ptr<adapter::HttpServer>> pages = adapter::HttpServer::start(
-      {listen_any(config.listen_http)},
+      {config.listen_http},
       {[this] { return telemetry.serialize(); }, [this] { return gateway->health(); }, version});
   if (!pages) return failure("--listen-http " + config.listen_http, pages.error());
   http = std::move(*pages);
