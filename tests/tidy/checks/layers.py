@@ -75,13 +75,13 @@ class Layers:
         listed = self.listed(module)
         if not module.startswith("tests/"):
             return listed
-        # tests/X: the module, what it may include, what is listed for X besides, and the worlds
-        # and suites that tests share.
+        # tests/X: the module, what it may include, what is listed for X besides, and the worlds,
+        # suites and tools that tests share.
         mirrored = source.mirrored(module)
         inner = self.listed(mirrored)
         if inner is None:
             return listed
-        return inner + (listed or []) + [mirrored, "tests/sim", "tests/contract"]
+        return inner + (listed or []) + [mirrored, "tests/sim", "tests/contract", "tests/support"]
 
     def listed(self, module):
         """What the longest name in the table that the module begins with may include."""
