@@ -1,5 +1,7 @@
 #include "node/wire/cluster_codec.h"
 
+#include <algorithm>
+
 #include "node/base/assert.h"
 #include "node/base/limits.h"
 #include "node/wire/frame.h"
@@ -194,6 +196,22 @@ std::string encode(const Assign& assign) {
   return out.take();
 }
 
+namespace {
+
+// What Init accepts, which the receiver's identity file has room for.
+bool within_limits(const Config& config) {
+  const auto fits = [](const std::string& address) {
+    return address.size() <= limits::address_bytes_max;
+  };
+  if (config.members.size() > limits::voters_max) return false;
+  return std::ranges::all_of(config.members, [&fits](const Member& member) {
+    return member.name.size() <= limits::node_name_bytes_max && fits(member.peer_address) &&
+           std::ranges::all_of(member.client_addresses, fits);
+  });
+}
+
+}  // namespace
+
 Result<Assign> decode_assign(std::string_view payload) {
   Reader in(payload);
   Assign assign;
@@ -205,6 +223,11 @@ Result<Assign> decode_assign(std::string_view payload) {
   }
   Result<Config> config = decode_config(config_bytes);
   if (!config) return fail(Code::invalid_argument, "assignment: malformed membership");
+  if (!within_limits(*config)) {
+    return fail(Code::invalid_argument,
+                "assignment: up to seven members with names of up to 255 "
+                "and addresses of up to 300 bytes are accepted");
+  }
   assign.config = std::move(*config);
   return assign;
 }

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
+#include "node/base/limits.h"
 #include "node/wire/cluster_codec.h"
 #include "tests/wire/random_messages.h"
 
@@ -145,6 +148,34 @@ TEST(ClusterCodec, DamageNeverCrashes) {
       for (int j = 0; j < 50; ++j) decode_all(damaged(prng, whole));
     }
   }
+}
+
+// Goal: what one node puts into another's identity file fits there. Method: the largest membership
+// that Init accepts passes; each limit of it is passed by one.
+TEST(ClusterCodec, AnAssignmentKeepsToTheLimitsOfAnInit) {
+  Assign largest{ClusterId(7), {NodeId(8), {9, 10}}, {}};
+  for (std::uint64_t i = 0; i < limits::voters_max; ++i) {
+    largest.config.members.push_back(
+        {{NodeId(100 + i), {i, 1}},
+         Role::voter,
+         std::string(limits::node_name_bytes_max, 'n'),
+         std::string(limits::address_bytes_max, 'p'),
+         std::vector<std::string>(limits::member_addresses_max,
+                                  std::string(limits::address_bytes_max, 'c'))});
+  }
+  EXPECT_EQ(decode_assign(encode(largest)).value(), largest);
+  EXPECT_LT(encode(largest).size() + 1024, limits::small_file_bytes_max);
+  const auto refused = [&largest](const std::function<void(Config&)>& spoil) {
+    Assign assign = largest;
+    spoil(assign.config);
+    return decode_assign(encode(assign)).error().code == Code::invalid_argument;
+  };
+  EXPECT_TRUE(refused([](Config& config) { config.members[3].name += 'n'; }));
+  EXPECT_TRUE(refused([](Config& config) { config.members[6].peer_address += 'p'; }));
+  EXPECT_TRUE(refused([](Config& config) { config.members[0].client_addresses[15] += 'c'; }));
+  EXPECT_TRUE(refused([](Config& config) {
+    config.members.push_back({{NodeId(900), {1, 1}}, Role::voter, "n", "p", {}});
+  }));
 }
 
 TEST(ClusterCodec, EveryCutOfAHelloIsRefused) {

@@ -1,6 +1,5 @@
 #include "node/adapter/posix/small_file.h"
 
-#include "node/base/assert.h"
 #include "node/base/limits.h"
 
 namespace aspen::adapter::posix {
@@ -22,7 +21,9 @@ std::string directory_of(const std::string& path) {
 
 Result<void> write_small_file(FileSystem& files, const std::string& path,
                               std::string_view content) {
-  ASPEN_ASSERT(content.size() <= limits::small_file_bytes_max);
+  if (content.size() > limits::small_file_bytes_max) {
+    return fail(Code::invalid_argument, "a small file takes at most 64 KiB", content.size());
+  }
   const std::string fresh = path + ".new";
   // A crash may have left one behind.
   if (auto removed = files.remove(fresh); !removed && removed.error().code != Code::not_found) {

@@ -11,7 +11,8 @@
 namespace aspen::adapter::posix {
 
 // Durable when it returns: writes `path`.new, syncs it, renames it to `path`, syncs the directory.
-// Possible errors: no_space (nothing changed), io_error. Blocks.
+// Possible errors: no_space, invalid_argument (longer than limits::small_file_bytes_max; nothing
+// changed after either), io_error. Blocks.
 [[nodiscard]] Result<void> write_small_file(FileSystem& files, const std::string& path,
                                             std::string_view content);
 

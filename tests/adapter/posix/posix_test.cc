@@ -7,6 +7,7 @@
 #include "node/adapter/posix/entropy.h"
 #include "node/adapter/posix/file_system.h"
 #include "node/adapter/posix/small_file.h"
+#include "node/base/limits.h"
 #include "tests/contract/sim_file_system.h"
 
 namespace aspen::adapter::posix {
@@ -95,6 +96,15 @@ TEST_F(PosixFiles, ASmallFileIsReplacedAsAWhole) {
   ASSERT_TRUE(write_small_file(files_, path("identity"), "two").has_value());
   EXPECT_EQ(read_small_file(files_, path("identity")).value(), "two");
   EXPECT_EQ(files_.list(directory_).value(), std::vector<std::string>{"identity"});
+}
+
+// Its size may come from somebody else.
+TEST_F(PosixFiles, ATooLargeSmallFileIsRefusedAndTheOldOneStays) {
+  ASSERT_TRUE(write_small_file(files_, path("identity"), "one").has_value());
+  const std::string large(limits::small_file_bytes_max + 1, 'x');
+  EXPECT_EQ(write_small_file(files_, path("identity"), large).error().code, Code::invalid_argument);
+  EXPECT_EQ(read_small_file(files_, path("identity")).value(), "one");
+  EXPECT_TRUE(write_small_file(files_, path("identity"), large.substr(1)).has_value());
 }
 
 // Goal: a power loss at any operation leaves the old or the new content, and the new one once the
