@@ -1,7 +1,7 @@
 // Byte streams between nodes. A stream carries bytes in order and may break at any time, with what
 // was written but not read yet lost; frames, proofs and reconnects are the cluster layer's
-// business. TCP is one implementation, the memory of a simulator is another; all pass
-// tests/contract/transport.
+// business. TCP is one implementation, TLS over another transport and the memory of a simulator are
+// others; all pass tests/contract/transport.
 //
 // Owner and thread: one actor owns a transport's listeners and streams, and all calls come from its
 // thread, which is also where the sinks are called: from the wait of the poller that serves the
@@ -19,6 +19,20 @@
 namespace aspen {
 
 class Stream;
+
+// What a stream that encrypts and proves knows about its other side. It lives as long as the
+// stream.
+class StreamIdentity {
+ public:
+  virtual ~StreamIdentity() = default;
+  // Bytes that both ends of this stream have and no other stream has, of one length: who proves
+  // something over them cannot be relayed from another stream.
+  [[nodiscard]] virtual const std::string& binding() const = 0;
+  // Whether the other side's certificate is for this host name, IP address or node name.
+  [[nodiscard]] virtual bool names(std::string_view name) const = 0;
+  // The names that the certificate is for, for logs.
+  [[nodiscard]] virtual std::string describe() const = 0;
+};
 
 // Told that a stream's state may have changed: it is connected, has bytes to read, has room to
 // write, or has broken. It is told again only after a read or write gave less than was asked for:
@@ -39,7 +53,8 @@ class Stream {
   virtual void set_sink(StreamSink* sink) = 0;
 
   // Bytes read into `space`, 0 if there are none now. Possible errors: connection_lost (the other
-  // side closed or the stream broke; detail: errno), unavailable (it never was connected).
+  // side closed or the stream broke; detail: errno), unavailable (it never was connected),
+  // unauthenticated (one side refused the other's certificate, or there was none).
   [[nodiscard]] virtual Result<std::size_t> read(std::span<char> space) = 0;
 
   // Takes as much of the parts, in order, as there is room for now: 0 before it is connected.
@@ -48,6 +63,10 @@ class Stream {
 
   // The other side's address, for logs.
   [[nodiscard]] virtual std::string peer_address() const = 0;
+
+  // Null if the stream proves nothing about its other side, or has not done so yet: it has before
+  // the first byte is read or taken.
+  [[nodiscard]] virtual const StreamIdentity* identity() const { return nullptr; }
 };
 
 class ListenerSink {

@@ -135,8 +135,7 @@ const std::string& CertificateAuthority::certificate() const noexcept {
 std::unique_ptr<CertificateAuthority> CertificateAuthority::subordinate(const std::string& name) {
   CertificateSpec spec;
   spec.common_name = name;
-  return std::unique_ptr<CertificateAuthority>(
-      new CertificateAuthority(State::make(spec, state_.get())));
+  return std::make_unique<CertificateAuthority>(State::make(spec, state_.get()));
 }
 
 Issued CertificateAuthority::issue(const CertificateSpec& spec) {

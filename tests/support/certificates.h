@@ -46,7 +46,12 @@ class CertificateAuthority {
 
  private:
   struct State;
+
+ public:
+  // For subordinate() alone.
   explicit CertificateAuthority(std::unique_ptr<State> state);
+
+ private:
   std::unique_ptr<State> state_;
 };
 
