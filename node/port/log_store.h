@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "node/base/entry.h"
@@ -39,6 +40,19 @@ struct LogRecovered {
   std::optional<Entry> config_at_purge;
 };
 
+// Where a log was found damaged, for the message that the process ends with.
+struct LogDamage {
+  std::string file;  // a path, or the directory
+  std::uint64_t offset = 0;
+  const char* what = "";
+};
+
+// One line, without a full stop.
+[[nodiscard]] inline std::string describe(const LogDamage& damage) {
+  return "the log is damaged: " + damage.file + " at byte " + std::to_string(damage.offset) + ": " +
+         damage.what + "; this member must be replaced";
+}
+
 class LogStore {
  public:
   virtual ~LogStore() = default;
@@ -57,13 +71,17 @@ class LogStore {
   virtual void sync(std::function<void(Result<void>)> done) = 0;
 
   // Entries lo..hi, as many as fit into bytes_max (Entry::size_bytes), at least one.
-  // Precondition: lo <= hi. Possible errors: out of the log (not_found), corrupt, io_error.
+  // Precondition: lo <= hi. Possible errors: not_found (not in the log, or purged meanwhile);
+  // corrupt and io_error (the process must end; damage() says where, if the store knows).
   [[nodiscard]] virtual Result<std::vector<Entry>> read(Index lo, Index hi,
                                                         std::uint64_t bytes_max) const = 0;
 
   // Entries up to `through` may go; takes effect as whole segments can be recycled.
   // Precondition: through is durable. Possible errors: no_space, io_error.
   [[nodiscard]] virtual Result<void> purge(Index through) = 0;
+
+  // What read() found damaged or unreadable first. Any thread.
+  [[nodiscard]] virtual std::optional<LogDamage> damage() const { return std::nullopt; }
 
   // The last index appended, durable or not.
   [[nodiscard]] virtual Index last() const = 0;

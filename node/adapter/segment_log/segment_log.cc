@@ -50,11 +50,6 @@ LogRecovered summary(const Recovery& recovery) {
 
 }  // namespace
 
-std::string describe(const LogDamage& damage) {
-  return "the log is damaged: " + damage.file + " at byte " + std::to_string(damage.offset) + ": " +
-         damage.what + "; this member must be replaced";
-}
-
 // One record's share of a batch.
 struct SegmentLog::Chunk {
   std::span<const Entry> entries;
@@ -416,10 +411,7 @@ Result<std::vector<SegmentLog::ReadRun>> SegmentLog::plan_read(Index lo, Index h
 Result<void> SegmentLog::read_run(const ReadRun& run, std::vector<Entry>& out) const {
   BytesBuilder builder(run.bytes);
   auto got = run.file->read(run.offset, builder.spare());
-  if (!got) {
-    poisoned_ = true;
-    return fail(Code::io_error, got.error().what, got.error().detail);
-  }
+  if (!got) return read_failed(run, got.error());
   builder.filled(*got);
   const Bytes bytes = builder.finish();
   if (bytes.size() != run.bytes) return read_damaged(run, run.offset);
@@ -448,6 +440,13 @@ tl::unexpected<Error> SegmentLog::read_damaged(const ReadRun& run, std::uint64_t
   }
   if (!damage_) damage_ = {path(segment_name(run.generation)), offset, "a record is damaged"};
   return fail(Code::corrupt, "a record of the log is damaged", offset);
+}
+
+tl::unexpected<Error> SegmentLog::read_failed(const ReadRun& run, const Error& error) const {
+  poisoned_ = true;
+  const std::lock_guard lock(mutex_);
+  if (!damage_) damage_ = {path(segment_name(run.generation)), run.offset, error.what};
+  return fail(Code::io_error, error.what, error.detail);
 }
 
 Index SegmentLog::last() const {

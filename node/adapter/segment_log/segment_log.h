@@ -40,14 +40,8 @@ namespace aspen::adapter::segment_log {
 // A log that is missing although there must be one is damage.
 enum class Creation : std::uint8_t { if_absent, never };
 
-// Where a log was found damaged, for the message that the process ends with.
-struct LogDamage {
-  std::string file;  // a path, or the directory
-  std::uint64_t offset = 0;
-  const char* what = "";
-};
-// One line, without a full stop.
-[[nodiscard]] std::string describe(const LogDamage& damage);
+using aspen::describe;
+using aspen::LogDamage;
 
 struct SegmentLogOptions {
   std::string directory;  // created if it does not exist
@@ -90,12 +84,10 @@ class SegmentLog final : public LogStore {
   [[nodiscard]] Result<std::vector<Entry>> read(Index lo, Index hi,
                                                 std::uint64_t bytes_max) const override;
   [[nodiscard]] Result<void> purge(Index through) override;
+  [[nodiscard]] std::optional<LogDamage> damage() const override;
   [[nodiscard]] Index last() const override;
   [[nodiscard]] std::uint64_t size_bytes() const override;
   [[nodiscard]] std::uint64_t room_bytes() const override;
-
-  // What read() found damaged first.
-  [[nodiscard]] std::optional<LogDamage> damage() const;
 
  private:
   struct Chunk;
@@ -121,6 +113,7 @@ class SegmentLog final : public LogStore {
                                                        std::uint64_t bytes_max) const;
   [[nodiscard]] Result<void> read_run(const ReadRun& run, std::vector<Entry>& out) const;
   [[nodiscard]] tl::unexpected<Error> read_damaged(const ReadRun& run, std::uint64_t offset) const;
+  [[nodiscard]] tl::unexpected<Error> read_failed(const ReadRun& run, const Error& error) const;
   [[nodiscard]] std::string path(const std::string& name) const;
 
   FileSystem& files_;

@@ -225,7 +225,8 @@ TEST_F(SegmentLogDamage, ANewerFormatAndForeignLogsAreRefusedByName) {
 }
 
 TEST_F(SegmentLogDamage, AReadOfDamagedBytesIsCorruptWithAPlace) {
-  auto log = open_sound(files_);
+  const std::unique_ptr<LogStore> log = open_sound(files_);
+  EXPECT_FALSE(log->damage().has_value());
   const std::uint64_t at = places(newest()).at(1);
   files_.flip(segment_path(newest()), at + 200, 1);
   const auto read = log->read(log->recovered().purged.index + 1, last_, unlimited);
@@ -234,6 +235,19 @@ TEST_F(SegmentLogDamage, AReadOfDamagedBytesIsCorruptWithAPlace) {
   ASSERT_TRUE(log->damage().has_value());
   EXPECT_EQ(log->damage()->file, segment_path(newest()));
   EXPECT_EQ(log->damage()->offset, at);
+  EXPECT_EQ(describe(*log->damage()), "the log is damaged: " + segment_path(newest()) +
+                                          " at byte " + std::to_string(at) +
+                                          ": a record is damaged; this member must be replaced");
+}
+
+TEST_F(SegmentLogDamage, AReadThatFailsNamesItsPlace) {
+  const std::unique_ptr<LogStore> log = open_sound(files_);
+  restart();  // the files that the log has open are dead
+  const auto read = log->read(last_, last_, unlimited);
+  EXPECT_EQ(read.error().code, Code::io_error);
+  ASSERT_TRUE(log->damage().has_value());
+  EXPECT_EQ(log->damage()->file, segment_path(newest()));
+  EXPECT_GT(log->damage()->offset, 0u);
 }
 
 // Batches that were never synced: whatever is flipped in them, the log holds the acknowledged
