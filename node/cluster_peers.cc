@@ -23,7 +23,12 @@ wire::LinkError to_link_error(Code code) {
 // Decodes a cast's payload and tells an actor; what does not decode is logged and dropped.
 template <class Message, class Decode, class Ref>
 cluster::CastHandler handler_of(Decode decode, Ref ref, LogSink& log) {
-  return [decode, ref, &log](const PeerId& from, GroupId, Bytes payload) {
+  return [decode, ref, &log](const PeerId& from, GroupId group, Bytes payload) {
+    if (group != the_group) {
+      log.warn("cluster", "a message of another group was dropped",
+               {{"from", from.id}, {"group", group.value}});
+      return;
+    }
     auto decoded = decode(payload);
     if (!decoded) {
       log.warn("cluster", "a malformed message was dropped",

@@ -1,4 +1,5 @@
 // The hot path of NodeServer: casts out and in.
+#include <string>
 #include <utility>
 
 #include "node/base/assert.h"
@@ -8,6 +9,7 @@ namespace aspen::cluster {
 
 namespace {
 
+constexpr std::string_view component = "cluster";
 // So much is handed to the stream in the middle of a turn, so that the other side can start.
 constexpr std::size_t early_flush_bytes = 512 * 1024;
 
@@ -73,11 +75,30 @@ void NodeServer::on_cast(Link& link, const wire::Frame& frame) {
   ASPEN_ASSERT(link.phase() == Link::Phase::ready);
   const Result<wire::CastHead> head = wire::decode_cast_head(frame.meta);
   if (!head) return refuse_frame(link, head.error().what);
+  if (!head->target.empty()) return on_named_cast(link, *head, frame);
   if (head->type >= handlers_.size() || !handlers_[head->type]) {
     ++casts_unhandled_;
     return;
   }
   handlers_[head->type](link.peer(), frame.header.group, frame.take_payload());
+}
+
+// Which names there are is this node's affair: a member of another version may know more of them.
+void NodeServer::on_named_cast(Link& link, const wire::CastHead& head, const wire::Frame& frame) {
+  ASPEN_ASSERT(!head.target.empty());
+  ASPEN_ASSERT(registry_ != nullptr);
+  const auto handler = deps_.memory.named_handlers.find(head.type);
+  if (handler == deps_.memory.named_handlers.end()) {
+    ++casts_unhandled_;
+    return;
+  }
+  const Result<void> told = handler->second(
+      *registry_, {link.peer(), frame.header.group, head.target, frame.take_payload()});
+  if (told) return;
+  ++casts_undelivered_;
+  const std::string text = "a message of " + link.address() + " for the actor '" +
+                           std::string(head.target) + "' was not delivered: " + told.error().what;
+  if (note_stranger(text)) deps_.log.warn(component, text);
 }
 
 }  // namespace aspen::cluster

@@ -8,10 +8,12 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "node/actor/protocol.h"
 #include "node/actor/ref.h"
+#include "node/actor/registry.h"
 #include "node/actor/responder.h"
 #include "node/base/bytes.h"
 #include "node/base/error.h"
@@ -28,6 +30,17 @@ namespace aspen::cluster {
 // Decodes the payload and tells the right actor. The payload is foreign: the sender is who it says,
 // what it says may be wrong.
 using CastHandler = std::function<void(const PeerId& from, GroupId group, Bytes payload)>;
+
+// A cast for the actor that is registered under `target` on this node.
+struct NamedCast {
+  PeerId from;
+  GroupId group;
+  std::string_view target;
+  Bytes payload;
+};
+// Finds the actor and tells it; delivers_to() of remote_ref.h makes one. Possible errors: not_found
+// (no actor of that name and protocol), those of the decoding, overloaded.
+using NamedCastHandler = std::function<Result<void>(const actor::Registry&, NamedCast&&)>;
 
 // A node that wants to give this one its place. Answer when it is durable, or refuse.
 using AssignHandler =
@@ -134,6 +147,7 @@ struct NodeStatus {
   std::vector<PeerStatus> peers;
   std::vector<std::string> refusals;      // the last ones, at most limits::strangers_max
   std::uint64_t casts_unhandled = 0;      // nobody handles their type
+  std::uint64_t casts_undelivered = 0;    // the actor they name is unknown or did not take them
   std::uint64_t streams_turned_away = 0;  // there were limits::links_pending_max
 };
 struct GetStatus {
@@ -163,6 +177,8 @@ struct NodeMemory {
   LocalIdentity identity;
   Config members;
   std::map<wire::CastType, CastHandler> handlers;
+  // Types whose casts name their actor. Filled in before the start.
+  std::map<wire::CastType, NamedCastHandler> named_handlers;
   AssignHandler assign_handler;
   UnsentHandler unsent_handler;  // may be empty
   std::vector<NodeSubscriber> subscribers;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/actor/system.h"
 #include "node/base/assert.h"
 
 namespace aspen::cluster {
@@ -23,6 +24,7 @@ NodeServer::NodeServer(NodeServerDeps deps, NodeServerOptions options)
 Result<void> NodeServer::pre_start(Ctx& context) noexcept {
   now_ = last_tick_ = context.now();
   self_ = context.self();
+  registry_ = &context.registry();
   peers_ = PeerTable(options_.backoff, context.prng().split("peers"));
   for (const auto& [type, handler] : deps_.memory.handlers) handlers_[type] = handler;
   Result<std::unique_ptr<Listener>> listener =
@@ -183,6 +185,7 @@ void NodeServer::on(GetStatus&&, actor::Responder<NodeStatus>&& responder, Ctx&)
   ASPEN_ASSERT(status.peers.size() == peers_.all().size());
   for (const Stranger& stranger : strangers_) status.refusals.push_back(stranger.text);
   status.casts_unhandled = casts_unhandled_;
+  status.casts_undelivered = casts_undelivered_;
   status.streams_turned_away = streams_turned_away_;
   responder.reply(std::move(status));
 }

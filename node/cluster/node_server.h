@@ -143,7 +143,8 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
   void on_pong(Link& link, const wire::Heartbeat& heartbeat);
   [[nodiscard]] Link* find_link(LinkNumber number) noexcept;
 
-  // node_casts.cc: casts to members
+  // node_casts.cc: casts to members and from them
+  void on_named_cast(Link& link, const wire::CastHead& head, const wire::Frame& frame);
   void send_cast(const Cast& cast);
   [[nodiscard]] Link* route(NodeId to) noexcept;
   void forget_route() noexcept { routed_link_ = nullptr; }
@@ -164,6 +165,7 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
   Instant now_;
   Instant last_tick_;
   NodeRef self_;
+  const actor::Registry* registry_ = nullptr;  // of this node's actors; set at the start
   actor::TimerHandle tick_;
   std::array<CastHandler, limits::cast_handlers_max> handlers_;
   PeerTable peers_;
@@ -180,6 +182,7 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
   Instant stranger_minute_;
   std::size_t strangers_logged_ = 0;  // in that minute
   std::uint64_t casts_unhandled_ = 0;
+  std::uint64_t casts_undelivered_ = 0;
   std::uint64_t streams_turned_away_ = 0;
   NodeId routed_id_;
   Link* routed_link_ = nullptr;

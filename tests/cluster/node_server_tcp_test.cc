@@ -121,6 +121,67 @@ TEST(NodeServerTcp, ThreeNodesLinkAndEachReachesEachInOrder) {
   EXPECT_EQ(out_of_order, 0u);
 }
 
+class Listening final : public actor::Actor<Listening, ListenerProtocol> {
+ public:
+  Listening(std::atomic<std::uint64_t>& count, std::string& last) : count_(count), last_(last) {}
+  void on(Said&& said, actor::Context<Listening>&) noexcept {
+    last_ = std::to_string(said.from.id.value) + " said " + said.text;
+    ++count_;
+  }
+
+ private:
+  std::atomic<std::uint64_t>& count_;
+  std::string& last_;
+};
+
+// Goal: an actor is told by name from another node as it is on its own, and a name that nobody has
+// harms nothing. Method: the same Ref type, remote and local; what is refused is counted.
+TEST(NodeServerTcp, AnActorIsToldByNameFromAnotherNode) {
+  TcpNode one(1);
+  TcpNode two(2);
+  std::atomic<std::uint64_t> count{0};
+  std::string last;
+  const auto local =
+      two.system().spawn<Listening>({.name = "ear"}, std::ref(count), std::ref(last));
+  ASSERT_TRUE(local);
+  link_all({&one, &two});
+  const auto ask = [&](RemoteRef address, const std::string& text) {
+    RemoteActorAt<ListenerProtocol, Said> remote(one.server, std::move(address), encode_said);
+    const actor::Ref<ListenerProtocol> ref(remote);
+    EXPECT_TRUE(ref.tell(Said{{}, text}));
+  };
+  const RemoteRef ear{NodeId(2), {}, the_group, tcp_named_cast, "ear"};
+  ask(ear, "hello");
+  ASSERT_TRUE(wait_until([&] { return count == 1; }, seconds(10)));
+  EXPECT_EQ(last, "1 said hello");
+
+  RemoteRef wrong = ear;
+  wrong.target = "nobody";
+  ask(wrong, "hello");
+  wrong = ear;
+  wrong.target = "node_server";  // an actor of another protocol
+  ask(wrong, "hello");
+  wrong = ear;
+  wrong.group = GroupId(2);
+  ask(wrong, "hello");
+  ask(ear, "");
+  wrong = ear;
+  wrong.type = tcp_cast;  // it is not for names
+  ask(wrong, "hello");
+  wrong = ear;
+  wrong.incarnation = {7, 7};  // another data directory: it does not leave
+  ask(wrong, "hello");
+  ask(ear, "bye");
+  ASSERT_TRUE(wait_until([&] { return count == 2; }, seconds(10)));
+  EXPECT_EQ(last, "1 said bye");
+  const NodeStatus status = two.status();
+  EXPECT_EQ(status.casts_undelivered, 4U);
+  EXPECT_EQ(status.casts_unhandled, 1U);
+  EXPECT_EQ(status.refusals.size(), 4U);
+  EXPECT_EQ(one.status().peers.at(0).casts_unsent, 1U);
+  EXPECT_EQ(two.received, 0U);
+}
+
 TEST(NodeServerTcp, HalfOpenConnectionIsNoticedInTime) {
   TcpNode one(1);
   TcpNode two(2);

@@ -19,10 +19,27 @@
 #include "node/adapter/tcp/tcp_transport.h"
 #include "node/adapter/tls/hmac_authenticator.h"
 #include "node/cluster/node_server.h"
+#include "node/cluster/remote_ref.h"
 
 namespace aspen::cluster {
 
 inline constexpr wire::CastType tcp_cast = 77;
+inline constexpr wire::CastType tcp_named_cast = 78;
+
+// What is said to an actor by name; nobody says an empty text.
+struct Said {
+  PeerId from;
+  std::string text;
+};
+using ListenerProtocol = actor::Protocol<Said>;
+inline Bytes encode_said(const Said& said) {
+  return Bytes(said.text);
+}
+inline Result<Said> decode_said(const PeerId& from, GroupId group, const Bytes& payload) {
+  if (group != the_group) return fail(Code::invalid_argument, "another group");
+  if (payload.empty()) return fail(Code::invalid_argument, "an empty text");
+  return Said{from, std::string(payload.view())};
+}
 
 class TcpNode {
  public:
@@ -35,6 +52,7 @@ class TcpNode {
       received.fetch_add(1, std::memory_order_relaxed);
       if (on_cast) on_cast(from, payload);
     };
+    memory_.named_handlers[tcp_named_cast] = delivers_to<ListenerProtocol, Said>(decode_said);
     memory_.subscribers.push_back([this](const NodeEvent& event) {
       const std::lock_guard lock(mutex_);
       if (event.kind == NodeEvent::Kind::ready) ready_.insert({event.peer.id, event.epoch});
@@ -96,6 +114,8 @@ class TcpNode {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, longest, [&] { return !ready_.contains(NodeId(peer)); });
   }
+
+  [[nodiscard]] actor::System& system() { return *system_; }
 
   NodeRef server;
   std::string address;

@@ -110,5 +110,18 @@ TEST_F(ClusterPeersTest, AForwardThatDoesNotLeaveIsRefusedAtOnce) {
   EXPECT_EQ(refused[2].sequence, 8U);
 }
 
+TEST_F(ClusterPeersTest, AMessageOfAnotherGroupIsDropped) {
+  cluster::NodeMemory memory;
+  NullLog log;
+  connect_handlers(memory, {raft, {}, log});
+  const Bytes reply = wire::encode(wire::ForwardReply{Term(3), 9, 5, Code::overloaded});
+  memory.handlers[wire::cast_forward_reply]({NodeId(2), {}}, GroupId(2), reply);
+  world.run_until_idle();
+  EXPECT_TRUE(refused.empty());
+  memory.handlers[wire::cast_forward_reply]({NodeId(2), {}}, the_group, reply);
+  world.run_until_idle();
+  EXPECT_EQ(refused.size(), 1U);
+}
+
 }  // namespace
 }  // namespace aspen
