@@ -1,5 +1,8 @@
 // The durable log of one replica: entries, hard state and the purge mark in one ordered stream.
-// What was appended becomes durable in the order of the calls; a crash leaves a prefix of them.
+// What was appended becomes durable in the order of the calls: a crash leaves what was synced, and
+// a prefix of the calls since. Of the last of these a part may be left, if it is larger than a
+// record of the store (limits::log_record_bytes_max; less where a segment is smaller than that):
+// its truncation and hard state with the first of its entries.
 //
 // Owner: the log writer calls append, sync and purge, one call at a time; read may be called from
 // any thread at the same time. Every implementation passes tests/contract/log_store.

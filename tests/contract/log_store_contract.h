@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "node/base/prng.h"
 #include "node/port/log_store.h"
 
 namespace aspen::contract {
@@ -19,6 +20,8 @@ class LogStoreSubject {
   [[nodiscard]] virtual LogStore& store() = 0;
   // Ends the process in an orderly way and starts it again.
   virtual void reopen() = 0;
+  // Ends it as hard as the subject can, and starts it again. `prng` chooses what survives.
+  virtual void crash(Prng& prng) = 0;
 };
 
 struct LogStoreFactory {

@@ -9,6 +9,7 @@ class MemorySubject final : public LogStoreSubject {
  public:
   [[nodiscard]] LogStore& store() override { return store_; }
   void reopen() override { store_.restart(store_.pending()); }
+  void crash(Prng& prng) override { store_.restart(prng.below(store_.pending() + 1)); }
 
  private:
   MemoryLogStore store_;

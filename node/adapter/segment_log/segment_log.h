@@ -14,8 +14,6 @@
 // Owner and thread: as node/port/log_store.h says; append, sync and purge come from one thread (a
 // log writer's own, as they block), read, last, size_bytes and damage from any. sync calls `done`
 // inside the call. A thread of the log prepares files. Bounds: the log section of base/limits.h.
-// A batch of more than limits::log_record_bytes_max may survive a crash in part: its truncation and
-// hard state with the first entries.
 #pragma once
 
 #include <atomic>

@@ -20,6 +20,8 @@ struct RealStorage {
 class RealSubject : private RealStorage, public SegmentLogSubject {
  public:
   RealSubject() : SegmentLogSubject(RealStorage::files, small_options(directory.path() + "/log")) {}
+  // Only the process can be ended here.
+  void crash(Prng& /*prng*/) override { reopen(); }
 };
 
 struct SimulatedStorage {
@@ -29,6 +31,10 @@ struct SimulatedStorage {
 class SimulatedSubject : private SimulatedStorage, public SegmentLogSubject {
  public:
   SimulatedSubject() : SegmentLogSubject(SimulatedStorage::files, simulated_options()) {}
+  void crash(Prng& prng) override {
+    SimulatedStorage::files.restart(prng.chance(1, 4) ? Crash::process : Crash::power, prng);
+    reopen();
+  }
 
  private:
   static adapter::segment_log::SegmentLogOptions simulated_options() {
