@@ -33,7 +33,7 @@ namespace aspen {
 namespace {
 
 constexpr std::size_t consensus_worker = 0;
-constexpr std::size_t workers = 4;  // consensus and links, log, state, reads
+constexpr std::size_t workers = 5;  // consensus and links, log, state, reads, reads of the log
 constexpr std::uint64_t state_open_bytes = 8 * 1024 * 1024;
 constexpr Duration drain_time = std::chrono::seconds(3);
 constexpr Duration stop_time = std::chrono::seconds(10);

@@ -77,7 +77,8 @@ void Gateway::read(replica::ReadOperation operation, Consistency consistency, De
     done(Reply<replica::ReadResult>{to_header(reply->header), std::move(reply->result)});
   };
   if (consistency == Consistency::serializable) {
-    parts_.raft.ask_from_outside(replica::LocalRead{std::move(operation)}, std::move(finish));
+    parts_.raft.ask_from_outside(replica::LocalRead{std::move(operation), deadline.at},
+                                 std::move(finish));
   } else {
     parts_.raft.ask_from_outside(replica::Read{std::move(operation), deadline.at},
                                  std::move(finish));

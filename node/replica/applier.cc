@@ -5,6 +5,7 @@
 
 #include "node/base/assert.h"
 #include "node/base/limits.h"
+#include "node/replica/errors.h"
 
 namespace aspen::replica {
 
@@ -65,7 +66,17 @@ void Applier::on(ApplyCommitted&& message, Context&) noexcept {
 }
 
 void Applier::on(ExecuteReads&& message, Context&) noexcept {
+  if (reads_waiting_ + message.reads.size() > limits::requests_pending_max) {
+    for (PendingRead& read : message.reads) read.responder.fail(error_overloaded);
+    return;
+  }
+  reads_waiting_ += message.reads.size();
   reads_.push_back(std::move(message));
+}
+
+void Applier::on(ApplyMore&&, Context&) noexcept {
+  ASPEN_ASSERT(more_scheduled_);
+  more_scheduled_ = false;
 }
 
 std::uint64_t Applier::backlog() const noexcept {
@@ -80,12 +91,18 @@ void Applier::batch_end(Context& context) noexcept {
   if (!ended_ && context.now() - reported_at_ >= report_interval) report(context);
 }
 
+// Few batches a turn, so that reads, reports and a stop wait for those alone.
 void Applier::apply_backlog(Context& context) noexcept {
-  while (!ended_ && !stalled_ && backlog() > 0) {
+  std::size_t batches = 0;
+  while (!ended_ && !stalled_ && backlog() > 0 && batches < limits::apply_batches_per_turn_max) {
     if (entries_.empty() && !load_more()) return;
     if (!apply_once(context)) return;
     serve_reads(context);
+    ++batches;
   }
+  const bool more = !ended_ && !stalled_ && backlog() > 0;
+  // Without room in the mailbox the next message goes on.
+  if (more && !more_scheduled_) more_scheduled_ = context.self().tell(ApplyMore{}).has_value();
 }
 
 // Reads the next entries from the log. False if that failed.
@@ -146,8 +163,10 @@ void Applier::answer_one(Waiting&& waiting, Result<kv::Response>&& response) noe
   reply.header.revision =
       std::visit([](const auto& each) { return each.revision; }, reply.response);
   if (waiting.physical && store_->clean_pending()) {
-    physical_.emplace(store_->compact_revision(),
-                      PhysicalWait{std::move(waiting.responder), std::move(reply)});
+    if (physical_.size() >= limits::physical_waits_max)
+      return waiting.responder.fail(error_unknown);
+    physical_.emplace(store_->compact_revision(), PhysicalWait{std::move(waiting.responder),
+                                                               std::move(reply), waiting.deadline});
     return;
   }
   waiting.responder.reply(std::move(reply));
@@ -161,6 +180,41 @@ void Applier::answer_cleaned() noexcept {
   }
 }
 
+// A store that refuses must not keep callers beyond their deadlines.
+void Applier::expire(Instant now) noexcept {
+  std::deque<Waiting> waiting;
+  for (Waiting& each : waiting_) {
+    if (each.deadline > now) {
+      waiting.push_back(std::move(each));
+    } else {
+      each.responder.fail(error_unknown);
+    }
+  }
+  waiting_ = std::move(waiting);
+  for (auto each = physical_.begin(); each != physical_.end();) {
+    const bool late = each->second.deadline <= now;
+    if (late) each->second.responder.fail(error_unknown);
+    each = late ? physical_.erase(each) : std::next(each);
+  }
+  std::size_t reads_waiting = 0;
+  for (ExecuteReads& asked : reads_) {
+    std::vector<PendingRead> reads;
+    for (PendingRead& read : asked.reads) {
+      if (read.deadline > now) {
+        reads.push_back(std::move(read));
+      } else {
+        read.responder.fail(error_late);
+      }
+    }
+    asked.reads = std::move(reads);
+    reads_waiting += asked.reads.size();
+  }
+  ASPEN_ASSERT(reads_waiting <= reads_waiting_);
+  reads_waiting_ = reads_waiting;
+  std::erase_if(reads_, [](const ExecuteReads& asked) { return asked.reads.empty(); });
+  ASPEN_ASSERT(reads_.size() <= reads_waiting_);
+}
+
 void Applier::serve_reads(Context&) noexcept {
   const Index applied = store_->applied().index;
   // Indexes nearly ascend; the few that wait for longer keep their place.
@@ -172,6 +226,8 @@ void Applier::serve_reads(Context&) noexcept {
       later.push_back(std::move(asked));
     } else {
       std::vector<PendingRead> reads = std::move(asked.reads);
+      ASPEN_ASSERT(reads.size() <= reads_waiting_);
+      reads_waiting_ -= reads.size();
       serve(reads, asked);
     }
   }
@@ -204,15 +260,13 @@ void Applier::serve_one(PendingRead&& read, const kv::Snapshot& snapshot,
 }
 
 void Applier::delegate(PendingRead&& read, Term term) noexcept {
-  Result<kv::Snapshot> snapshot = store_->snapshot();
-  if (!snapshot) return read.responder.fail(snapshot.error());
-  ScanRead scan{std::make_unique<kv::Snapshot>(std::move(*snapshot)), std::move(read),
-                header(term)};
+  ScanRead scan{parts_.state.snapshot(), std::move(read), header(term)};
   const Result<void> sent = parts_.reader.tell(std::move(scan));
   if (!sent) scan.read.responder.fail(sent.error());
 }
 
 void Applier::on(ApplierTick&&, Context& context) noexcept {
+  expire(context.now());
   if (ended_) return;
   stalled_ = false;
   ++ticks_;
@@ -270,12 +324,10 @@ void Applier::on(CleanStep&&, Context&) noexcept {
 
 void Applier::post_stop(Context&) noexcept {
   // Committed, so it takes effect; when, the caller cannot know.
-  constexpr Error unknown{Code::leader_lost, "the node stopped before the write was applied"};
-  for (Waiting& waiting : waiting_) waiting.responder.fail(unknown);
+  for (Waiting& waiting : waiting_) waiting.responder.fail(error_ended);
   for (auto& [revision, wait] : physical_) wait.responder.reply(std::move(wait.reply));
-  constexpr Error stopped{Code::shutting_down, "the node is stopping"};
   for (ExecuteReads& asked : reads_) {
-    for (PendingRead& read : asked.reads) read.responder.fail(stopped);
+    for (PendingRead& read : asked.reads) read.responder.fail(error_stopping);
   }
 }
 

@@ -2,9 +2,11 @@
 // them. Everything committed that is waiting becomes one batch; physical deletion behind the
 // compaction floor and the pacing of flushes go on when nothing else is to do.
 //
-// Owner: the RaftActor, on a worker of its own. Bound: replica_mailbox_max messages and
-// apply_backlog_bytes_max of payloads, which the RaftActor keeps. A store without room is tried
-// again; damage ends the process.
+// Owner: the RaftActor, on a worker of its own. Bounds: replica_mailbox_max messages;
+// apply_backlog_bytes_max of payloads and apply_backlog_entries_max entries, which the RaftActor
+// keeps; requests_pending_max reads and physical_waits_max compactions. Whoever waits is answered
+// at his deadline, even if the store refuses. A store without room is tried again; damage ends the
+// process.
 #pragma once
 
 #include <deque>
@@ -46,6 +48,7 @@ class Applier final : public actor::Actor<Applier, ApplierProtocol> {
   void on(ApplyCommitted&& message, Context& context) noexcept;
   void on(ExecuteReads&& message, Context& context) noexcept;
   void on(ApplierTick&& message, Context& context) noexcept;
+  void on(ApplyMore&& message, Context& context) noexcept;
   void on(CleanStep&& message, Context& context) noexcept;
   void batch_end(Context& context) noexcept;
   void post_stop(Context& context) noexcept;
@@ -54,6 +57,7 @@ class Applier final : public actor::Actor<Applier, ApplierProtocol> {
   struct PhysicalWait {
     CommandResponder responder;
     CommandReply reply;
+    Instant deadline;
   };
 
   [[nodiscard]] std::uint64_t backlog() const noexcept;
@@ -63,6 +67,7 @@ class Applier final : public actor::Actor<Applier, ApplierProtocol> {
   void answer(std::vector<kv::CommandResult>& results) noexcept;
   void answer_one(Waiting&& waiting, Result<kv::Response>&& response) noexcept;
   void answer_cleaned() noexcept;
+  void expire(Instant now) noexcept;
   void serve_reads(Context& context) noexcept;
   void serve(std::vector<PendingRead>& reads, const ExecuteReads& asked) noexcept;
   void serve_one(PendingRead&& read, const kv::Snapshot& snapshot,
@@ -82,6 +87,7 @@ class Applier final : public actor::Actor<Applier, ApplierProtocol> {
   std::deque<Entry> entries_;       // contiguous, the next ones after what is applied, if loaded
   std::deque<Waiting> waiting_;     // ascending
   std::deque<ExecuteReads> reads_;  // in order of arrival
+  std::size_t reads_waiting_ = 0;   // in reads_
   std::multimap<kv::Revision, PhysicalWait> physical_;
   Term term_;
   std::uint64_t unflushed_bytes_ = 0;  // applied since the last flush began
@@ -92,6 +98,7 @@ class Applier final : public actor::Actor<Applier, ApplierProtocol> {
   std::optional<StateSizes> sizes_;
   std::uint64_t ticks_ = 0;
   bool clean_scheduled_ = false;
+  bool more_scheduled_ = false;
   bool stalled_ = false;  // the store has no room; until the next tick
   bool ended_ = false;
   actor::TimerHandle tick_;

@@ -81,6 +81,7 @@ struct LocalRead {
   using Reply = ReadReply;
   static constexpr actor::Priority priority = actor::Priority::normal;
   ReadOperation operation;
+  Instant deadline;
 };
 
 // What the replica says of itself; zero before Init.
@@ -177,6 +178,7 @@ using ReadResponder = actor::Responder<ReadReply>;
 struct Waiting {
   Index index;
   CommandResponder responder;
+  Instant deadline;
   bool physical = false;
 };
 struct ApplyCommitted {
@@ -187,6 +189,7 @@ struct ApplyCommitted {
 struct PendingRead {
   ReadOperation operation;
   ReadResponder responder;
+  Instant deadline;
 };
 // Reads to be served when `index` is applied; 0: at once.
 struct ExecuteReads {
@@ -196,6 +199,10 @@ struct ExecuteReads {
   std::shared_ptr<const Config> config;
 };
 struct ApplierTick {};
+// More is to be applied than one turn may hold.
+struct ApplyMore {
+  static constexpr actor::Priority priority = actor::Priority::low;
+};
 struct CleanStep {
   static constexpr actor::Priority priority = actor::Priority::low;
 };
@@ -203,10 +210,13 @@ struct CleanStep {
 // ---- to the Reader: what may take long, on a state of its own
 
 struct ScanRead {
-  std::unique_ptr<kv::Snapshot> snapshot;
+  std::unique_ptr<StateView> state;
   PendingRead read;
   ReplyHeader header;
 };
+
+// ---- to the LogReader
+
 // Entries for a follower that lags behind what the core keeps in memory.
 struct ReadLog {
   PeerId to;
@@ -217,7 +227,7 @@ struct LogRead {
   std::uint64_t boot = 0;
   PeerId to;
   raft::AppendSpec spec;
-  std::vector<Entry> entries;
+  std::vector<Entry> entries;  // empty: they are gone
 };
 
 }  // namespace aspen::replica

@@ -10,7 +10,9 @@ using RaftProtocol =
                     ForwardReceived, ForwardRefused, Initialised, IdentityDoubted, LogDone,
                     LogStalled, AppliedUpTo, LogRead, RaftTick>;
 using LogWriterProtocol = actor::Protocol<WriteLog, PurgeLog, RetryWrite>;
-using ApplierProtocol = actor::Protocol<ApplyCommitted, ExecuteReads, ApplierTick, CleanStep>;
-using ReaderProtocol = actor::Protocol<ScanRead, ReadLog>;
+using ApplierProtocol =
+    actor::Protocol<ApplyCommitted, ExecuteReads, ApplierTick, ApplyMore, CleanStep>;
+using ReaderProtocol = actor::Protocol<ScanRead>;
+using LogReaderProtocol = actor::Protocol<ReadLog>;
 
 }  // namespace aspen::replica

@@ -95,11 +95,13 @@ void RaftActor::on(AppliedUpTo&& message, Context&) noexcept {
 void RaftActor::on(LogRead&& message, Context&) noexcept {
   if (!is_current(message.boot)) return;
   ASPEN_ASSERT(core_.has_value());
-  const raft::AppendSpec& spec = message.spec;
+  // What the core asked for since may carry a newer commit index.
+  const std::optional<raft::AppendSpec> newest = log_reads_.finish(message.to.id, message.spec);
+  if (!newest.has_value() || message.entries.empty()) return;  // the core asks anew
+  const raft::AppendSpec& spec = *newest;
   // The log may have been truncated or the leadership lost since (rule 2.2.6).
   const bool leads = core_->soft().role == raft::RoleState::leader;
   if (!leads || core_->soft().term != spec.term) return;
-  ASPEN_ASSERT(!message.entries.empty());
   const LogId read = message.entries.back().id;
   if (core_->term_at(read.index) != read.term) return;
   const raft::Append append{spec.term, spec.prev, std::move(message.entries), spec.commit,
@@ -155,7 +157,9 @@ void RaftActor::dispatch(raft::Effects&& effects) noexcept {
 void RaftActor::send(raft::Send&& each) noexcept {
   if (const auto* spec = std::get_if<raft::AppendSpec>(&each.what)) {
     ASPEN_ASSERT(each.after == raft::IoId());
-    ASPEN_MAYBE(reader_.tell(ReadLog{each.to, *spec}).has_value());
+    if (!log_reads_.begin(each.to.id, *spec, ports_.clock.now())) return;
+    const Result<void> asked = log_reader_.tell(ReadLog{each.to, *spec});
+    if (!asked) ASPEN_MAYBE(log_reads_.finish(each.to.id, *spec));
     return;
   }
   OutgoingCast cast{each.to.id, wire::cast_raft, wire::encode(std::get<raft::Message>(each.what))};
@@ -182,9 +186,8 @@ void RaftActor::hand_over(raft::CommitRange&& range) noexcept {
   std::uint64_t bytes = 0;
   for (const Entry& entry : range.entries) {
     bytes += entry.size_bytes();
-    bool physical = false;
-    CommandResponder responder = take_if_mine(entry, physical);
-    if (responder) apply.waiting.push_back({entry.id.index, std::move(responder), physical});
+    std::optional<Waiting> waiting = take_if_mine(entry);
+    if (waiting) apply.waiting.push_back(std::move(*waiting));
   }
   const std::optional<Term> term = core_->term_at(range.through);
   ASPEN_ASSERT(term.has_value());

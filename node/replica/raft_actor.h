@@ -30,6 +30,7 @@
 #include "node/port/state_store.h"
 #include "node/port/telemetry.h"
 #include "node/replica/identity.h"
+#include "node/replica/log_reads.h"
 #include "node/replica/peers.h"
 #include "node/replica/protocols.h"
 #include "node/replica/sequence_table.h"
@@ -60,6 +61,7 @@ struct ReplicaOptions {
   std::size_t log_worker = 1;
   std::size_t state_worker = 2;
   std::size_t read_worker = 3;
+  std::size_t log_read_worker = 4;
   // Below so much free space proposals and appends are refused, so that votes and the state store
   // have room. More than what the log itself leaves free.
   std::uint64_t reserve_bytes = 0;
@@ -155,7 +157,8 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   void grant(const std::vector<raft::ReadGrant>& grants) noexcept;
   void refuse_forward(NodeId to, wire::ForwardReply reply, Code code) noexcept;
   void expire_requests() noexcept;
-  [[nodiscard]] CommandResponder take_if_mine(const Entry& entry, bool& physical) noexcept;
+  // The request of this boot that the entry carries, if somebody still waits for it.
+  [[nodiscard]] std::optional<Waiting> take_if_mine(const Entry& entry) noexcept;
 
   const ReplicaPorts ports_;
   const ReplicaOptions options_;
@@ -167,6 +170,8 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   actor::Ref<LogWriterProtocol> log_writer_;
   actor::Ref<ApplierProtocol> applier_;
   actor::Ref<ReaderProtocol> reader_;
+  actor::Ref<LogReaderProtocol> log_reader_;
+  LogReads log_reads_;
   actor::TimerHandle tick_;
   std::uint64_t ticks_ = 0;
 

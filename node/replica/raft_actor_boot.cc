@@ -6,6 +6,7 @@
 #include "node/kv/store.h"
 #include "node/replica/applier.h"
 #include "node/replica/gauges.h"
+#include "node/replica/log_reader.h"
 #include "node/replica/log_writer.h"
 #include "node/replica/raft_actor.h"
 #include "node/replica/reader.h"
@@ -196,9 +197,10 @@ void RaftActor::spawn_children(Context& context) noexcept {
   log_writer_ = context.spawn<LogWriter>(
       child(options_.log_worker),
       LogWriter::Parts{log_, context.self(), boot_, ports_.clock, ports_.fatal, ports_.telemetry});
-  reader_ = context.spawn<Reader>(
-      child(options_.read_worker),
-      Reader::Parts{log_, context.self(), boot_, ports_.clock, ports_.telemetry});
+  log_reader_ = context.spawn<LogReader>(child(options_.log_read_worker),
+                                         LogReader::Parts{log_, context.self(), boot_});
+  reader_ = context.spawn<Reader>(child(options_.read_worker),
+                                  Reader::Parts{ports_.clock, ports_.telemetry});
   applier_ = context.spawn<Applier>(
       child(options_.state_worker),
       Applier::Parts{log_, ports_.state, context.self(), boot_, reader_, ports_.clock, ports_.fatal,

@@ -5,6 +5,7 @@
 #include "node/base/assert.h"
 #include "node/base/limits.h"
 #include "node/kv/command.h"
+#include "node/replica/errors.h"
 #include "node/replica/gauges.h"
 #include "node/replica/raft_actor.h"
 
@@ -25,16 +26,6 @@ Kind kind_of(raft::RequestId id) {
 std::uint64_t number_of(raft::RequestId id) {
   return id.value >> kind_bits;
 }
-
-constexpr Error error_uninitialised{Code::uninitialised,
-                                    "the node has no cluster yet: run aspenctl cluster init"};
-constexpr Error error_overloaded{Code::overloaded, "etcdserver: too many requests"};
-constexpr Error error_no_space{Code::no_space, "etcdserver: mvcc: database space exceeded"};
-constexpr Error error_late{Code::deadline_before_send, "etcdserver: request timed out"};
-constexpr Error error_no_leader{Code::no_leader, "etcdserver: no leader"};
-constexpr Error error_unknown{
-    Code::timed_out, "etcdserver: request timed out, possibly due to previous leader failure"};
-constexpr Error error_stopping{Code::shutting_down, "etcdserver: server stopped"};
 
 }  // namespace
 
@@ -72,8 +63,8 @@ void RaftActor::on(Read&& message, ReadResponder&& responder, Context&) noexcept
 }
 
 void RaftActor::on(LocalRead&& message, ReadResponder&& responder, Context&) noexcept {
-  if (!core_.has_value()) return responder.fail(error_uninitialised);
-  local_reads_.push_back({std::move(message.operation), std::move(responder)});
+  if (const auto refused = refusal(message.deadline)) return responder.fail(*refused);
+  local_reads_.push_back({std::move(message.operation), std::move(responder), message.deadline});
 }
 
 // Gives a proposal to the core, to the leader, or lets it wait for one.
@@ -222,14 +213,14 @@ void RaftActor::on(ForwardRefused&& message, Context&) noexcept {
   taken->responder.fail(reply.code == Code::no_space ? error_no_space : error_overloaded);
 }
 
-CommandResponder RaftActor::take_if_mine(const Entry& entry, bool& physical) noexcept {
-  if (entry.kind != EntryKind::command) return {};
+std::optional<Waiting> RaftActor::take_if_mine(const Entry& entry) noexcept {
+  if (entry.kind != EntryKind::command) return std::nullopt;
   const std::optional<kv::Origin> origin = kv::command_origin(entry.payload);
-  if (!origin.has_value() || origin->boot != boot_) return {};
+  if (!origin.has_value() || origin->boot != boot_) return std::nullopt;
   std::optional<Proposal> proposal = proposals_.take(origin->sequence);
-  if (!proposal.has_value()) return {};  // it timed out
-  physical = proposal->physical;
-  return std::move(proposal->responder);
+  if (!proposal.has_value()) return std::nullopt;  // it timed out
+  return Waiting{entry.id.index, std::move(proposal->responder), proposal->deadline,
+                 proposal->physical};
 }
 
 void RaftActor::grant(const std::vector<raft::ReadGrant>& grants) noexcept {
@@ -247,7 +238,8 @@ void RaftActor::grant(const std::vector<raft::ReadGrant>& grants) noexcept {
     if (!read.has_value()) continue;  // it timed out
     if (ports_.clock.now() - read->arrived > slow_read) gauges_->slow_reads.add(1);
     granted.index = std::max(granted.index, each.index);
-    granted.reads.push_back({std::move(read->operation), std::move(read->responder)});
+    granted.reads.push_back(
+        {std::move(read->operation), std::move(read->responder), read->deadline});
   }
   if (granted.reads.empty()) return;
   const Result<void> sent = applier_.tell(std::move(granted));
@@ -278,14 +270,12 @@ void RaftActor::expire_requests() noexcept {
 }
 
 void RaftActor::post_stop(Context&) noexcept {
-  constexpr Error unknown{Code::leader_lost,
-                          "etcdserver: request timed out, possibly due to connection lost"};
   std::vector<std::uint64_t> numbers;
   proposals_.for_each(
       [&numbers](std::uint64_t sequence, const Proposal&) { numbers.push_back(sequence); });
   for (const std::uint64_t sequence : numbers) {
     std::optional<Proposal> proposal = proposals_.take(sequence);
-    proposal->responder.fail(proposal->attempted == Term() ? error_stopping : unknown);
+    proposal->responder.fail(proposal->attempted == Term() ? error_stopping : error_ended);
   }
   numbers.clear();
   reads_.for_each([&numbers](std::uint64_t number, const PendingLinearizableRead&) {
@@ -295,7 +285,7 @@ void RaftActor::post_stop(Context&) noexcept {
   for (PendingRead& read : local_reads_) read.responder.fail(error_stopping);
   // Handed over and not accepted by the applier: committed, but nobody will say so.
   for (ApplyCommitted& apply : applies_) {
-    for (Waiting& waiting : apply.waiting) waiting.responder.fail(unknown);
+    for (Waiting& waiting : apply.waiting) waiting.responder.fail(error_ended);
   }
 }
 

@@ -3,7 +3,8 @@
 #include <utility>
 
 #include "node/base/assert.h"
-#include "node/base/limits.h"
+#include "node/replica/bounded_view.h"
+#include "node/replica/errors.h"
 
 namespace aspen::replica {
 
@@ -36,25 +37,24 @@ Result<ReadResult> execute(const ReadOperation& operation, const kv::Snapshot& s
   return std::visit(Execute{snapshot}, operation);
 }
 
-void Reader::on(ScanRead&& message, Context&) noexcept {
-  ASPEN_ASSERT(message.snapshot != nullptr);
+void Reader::on(ScanRead&& message, Context& context) noexcept {
+  ASPEN_ASSERT(message.state != nullptr);
   const Instant start = parts_.clock.now();
-  Result<ReadResult> result = execute(message.read.operation, *message.snapshot);
+  const Instant deadline = message.read.deadline;
+  const auto halt = [this, &context, deadline]() -> std::optional<Error> {
+    if (context.stop_wanted()) return error_stopping;
+    if (deadline <= parts_.clock.now()) return error_late;
+    return std::nullopt;
+  };
+  if (const std::optional<Error> late = halt()) return message.read.responder.fail(*late);
+  const Result<kv::Snapshot> snapshot =
+      kv::Snapshot::open(std::make_unique<BoundedView>(std::move(message.state), halt));
+  if (!snapshot) return message.read.responder.fail(snapshot.error());
+  ASPEN_ASSERT(snapshot->revision() == message.header.revision);
+  Result<ReadResult> result = execute(message.read.operation, *snapshot);
   if (parts_.clock.now() - start > slow_read) slow_reads_.add(1);
   if (!result) return message.read.responder.fail(result.error());
   message.read.responder.reply(ReadReply{message.header, std::move(*result)});
-}
-
-void Reader::on(ReadLog&& message, Context&) noexcept {
-  const raft::AppendSpec& spec = message.spec;
-  ASPEN_ASSERT(spec.lo <= spec.hi);
-  // As much as one append may hold: the peer's answer says how far it came.
-  Result<std::vector<Entry>> entries = parts_.log->read(spec.lo, spec.hi, limits::append_bytes_max);
-  if (!entries || entries->empty()) return;  // purged or truncated meanwhile: the core asks anew
-  ASPEN_ASSERT(entries->front().id.index == spec.lo);
-  ASPEN_ASSERT(entries->back().id.index <= spec.hi);
-  ASPEN_MAYBE(
-      parts_.raft.tell(LogRead{parts_.boot, message.to, spec, std::move(*entries)}).has_value());
 }
 
 }  // namespace aspen::replica

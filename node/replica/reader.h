@@ -1,5 +1,5 @@
 // Executes what may take long, off the way of everything else: ranges, hashes and transactions on a
-// snapshot of the state, and entries of the log for a follower that lags.
+// snapshot of the state. A scan ends at its deadline, and when the replica ends.
 //
 // Owner: the RaftActor, on a worker of its own. Bound: replica_mailbox_max messages.
 #pragma once
@@ -8,7 +8,6 @@
 
 #include "node/actor/actor.h"
 #include "node/port/clock.h"
-#include "node/port/log_store.h"
 #include "node/port/telemetry.h"
 #include "node/replica/protocols.h"
 #include "node/replica/slow_reads.h"
@@ -19,9 +18,6 @@ class Reader final : public actor::Actor<Reader, ReaderProtocol> {
  public:
   using Context = actor::Context<Reader>;
   struct Parts {
-    std::shared_ptr<LogStore> log;
-    actor::Ref<RaftProtocol> raft;
-    std::uint64_t boot = 0;
     const Clock& clock;
     Telemetry& telemetry;
   };
@@ -29,7 +25,6 @@ class Reader final : public actor::Actor<Reader, ReaderProtocol> {
       : parts_(std::move(parts)), slow_reads_(slow_reads_of(parts_.telemetry)) {}
 
   void on(ScanRead&& message, Context& context) noexcept;
-  void on(ReadLog&& message, Context& context) noexcept;
 
  private:
   Parts parts_;

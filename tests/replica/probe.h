@@ -1,0 +1,45 @@
+// An actor that stands where the RaftActor does and notes what its children tell it.
+#pragma once
+
+#include <vector>
+
+#include "node/base/assert.h"
+#include "node/replica/protocols.h"
+
+namespace aspen::replica {
+
+struct Told {
+  std::vector<LogDone> done;
+  std::vector<LogStalled> stalled;
+  std::vector<AppliedUpTo> applied;
+  std::vector<LogRead> read;
+};
+
+class Probe final : public actor::Actor<Probe, RaftProtocol> {
+ public:
+  using Context = actor::Context<Probe>;
+  explicit Probe(Told& told) : told_(told) {}
+
+  void on(LogDone&& message, Context&) noexcept { told_.done.push_back(message); }
+  void on(LogStalled&& message, Context&) noexcept { told_.stalled.push_back(message); }
+  void on(AppliedUpTo&& message, Context&) noexcept { told_.applied.push_back(message); }
+  void on(LogRead&& message, Context&) noexcept { told_.read.push_back(std::move(message)); }
+
+  // Nobody sends these here.
+  void on(Propose&&, CommandResponder&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(Read&&, ReadResponder&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(LocalRead&&, ReadResponder&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(GetView&&, actor::Responder<ReplicaView>&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(PeerMessage&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(PeerLinkChanged&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(ForwardReceived&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(ForwardRefused&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(Initialised&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(IdentityDoubted&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(RaftTick&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+
+ private:
+  Told& told_;
+};
+
+}  // namespace aspen::replica
