@@ -42,6 +42,15 @@ Refusal identity_lost(const Member& member, const std::string& address) {
                      " has another data directory: replace this member");
 }
 
+// Of "host:port" and "[::1]:port".
+std::string_view host_of(std::string_view address) {
+  address = address.substr(0, address.rfind(':'));
+  if (address.starts_with('[') && address.ends_with(']')) {
+    address = address.substr(1, address.size() - 2);
+  }
+  return address;
+}
+
 bool other_name(const Member& member, const wire::Hello& peer) {
   return !member.name.empty() && !peer.name.empty() && member.name != peer.name;
 }
@@ -121,7 +130,12 @@ Digest Handshake::digest(LinkRole sender) const {
   ASPEN_ASSERT(peer_.has_value());
   std::string message(sender == LinkRole::dialler ? dialler_label : acceptor_label);
   message += transcript_;
+  if (const StreamIdentity* proved = identity(); proved != nullptr) message += proved->binding();
   return world_.authenticator.mac(message);
+}
+
+const StreamIdentity* Handshake::identity() const {
+  return world_.stream == nullptr ? nullptr : world_.stream->identity();
 }
 
 void Handshake::send_proof(std::string& out) {
@@ -237,12 +251,32 @@ void Handshake::on_proof(const wire::Frame& frame, std::string& out) {
   phase_ = Phase::proven;
 }
 
+// Whether the certificate that was shown, if one was, is that of the node at `address` or of the
+// node called `name`.
+Refusal Handshake::check_certificate(const std::string& address, const std::string& name,
+                                     NodeId about) const {
+  ASPEN_ASSERT(peer_.has_value());
+  const StreamIdentity* shown = identity();
+  if (shown == nullptr || shown->names(host_of(address))) return {};
+  if (!name.empty() && shown->names(name)) return {};
+  const std::string wanted(host_of(address));
+  Refusal refusal = refused(LinkError::wrong_certificate, about,
+                            setup_.address + " shows a certificate for " + shown->describe() +
+                                ": it must be for " + wanted + (name.empty() ? "" : " or " + name) +
+                                " (subject alternative names)");
+  ASPEN_ASSERT(refusal.about == Refusal::About::peer);
+  return refusal;
+}
+
 Refusal Handshake::check_identity() const {
   ASPEN_ASSERT(peer_.has_value());
   const wire::Hello& peer = *peer_;
   if (setup_.use == LinkUse::request) {
     const bool foreign = peer.cluster.value != 0 && peer.cluster != world_.self.cluster;
-    if (setup_.role == LinkRole::dialler || !foreign) return {};
+    if (setup_.role == LinkRole::dialler) {
+      return check_certificate(setup_.address, peer.name, NodeId());
+    }
+    if (!foreign) return {};
     return refused(
         world_.self.cluster.value == 0 ? LinkError::uninitialised : LinkError::wrong_cluster,
         peer.self.id, setup_.address + " asks in the name of another cluster");
@@ -257,6 +291,10 @@ Refusal Handshake::check_dialled(const wire::Hello& peer) const {
   if (expected == nullptr) {
     return refused(LinkError::unknown_member, setup_.expected, "the member was removed meanwhile");
   }
+  // First: what a node says of itself counts only if its certificate is the member's.
+  Refusal certificate =
+      check_certificate(expected->peer_address, expected->name, expected->peer.id);
+  if (certificate.error != LinkError::none) return certificate;
   const bool bound = !expected->peer.incarnation.empty();
   const bool same_disk = peer.self.incarnation == expected->peer.incarnation;
   if (peer.cluster.value == 0 && bound && !same_disk) {
@@ -309,6 +347,8 @@ Refusal Handshake::check_caller(const wire::Hello& peer) const {
         LinkError::unknown_member, peer.self.id,
         to_hex(peer.self.id.value) + " at " + setup_.address + " is not a member of this cluster");
   }
+  Refusal certificate = check_certificate(member->peer_address, member->name, member->peer.id);
+  if (certificate.error != LinkError::none) return certificate;
   if (!member->peer.incarnation.empty() && member->peer.incarnation != peer.self.incarnation) {
     return identity_lost(*member, setup_.address);
   }

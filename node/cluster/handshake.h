@@ -6,6 +6,14 @@
 //     | -- proof -----------------------------> |   HMAC over both hello frames and the sender's
 //     | <----------------------------- proof -- |   role: nothing can be replayed or reflected
 //
+// Over a stream that has an identity (TLS) the HMAC covers the stream's binding too: a proof holds
+// for this stream alone and cannot be relayed by somebody between two streams. Without a secret the
+// HMAC proves nothing but that, and the certificates are the proof: their CA was checked by the
+// transport, and here that they name whom they are shown for. A member's must name the host of its
+// peer address or its node name, in both directions; a node that is dialled for a request, whose
+// membership is not known yet, the host that was dialled or the name it gives itself. Who dials
+// with a request need only have a certificate of the CA: nothing else is known of it.
+//
 // Only when the other side has proved that it knows the secret is its identity compared with the
 // membership, so a stranger learns nothing. A side that refuses sends an error frame with the
 // reason and its own incarnation; a refusal on grounds of identity follows the proof, so the
@@ -25,6 +33,7 @@
 #include "node/base/ids.h"
 #include "node/base/membership.h"
 #include "node/port/authenticator.h"
+#include "node/port/transport.h"
 #include "node/wire/cluster_codec.h"
 #include "node/wire/frame.h"
 
@@ -59,11 +68,12 @@ struct HandshakeSetup {
   wire::Nonce nonce{};                        // fresh for every handshake
 };
 
-// What both outlive the handshake; the membership may change meanwhile.
+// What outlives the handshake; the membership may change meanwhile.
 struct HandshakeWorld {
   const LocalIdentity& self;
   const Config& members;
   const Authenticator& authenticator;
+  const Stream* stream = nullptr;  // that carries it; null: one without identity
 };
 
 class Handshake {
@@ -105,6 +115,9 @@ class Handshake {
   void send_hello(std::string& out);
   void send_proof(std::string& out);
   [[nodiscard]] Digest digest(LinkRole sender) const;
+  [[nodiscard]] const StreamIdentity* identity() const;
+  [[nodiscard]] Refusal check_certificate(const std::string& address, const std::string& name,
+                                          NodeId about) const;
   [[nodiscard]] Refusal check_identity() const;
   [[nodiscard]] Refusal check_dialled(const wire::Hello& peer) const;
   [[nodiscard]] Refusal check_caller(const wire::Hello& peer) const;

@@ -33,7 +33,8 @@ Link& NodeServer::add_link(std::unique_ptr<Stream> stream, HandshakeSetup setup)
   ASPEN_ASSERT(stream != nullptr);
   deps_.entropy.fill(std::as_writable_bytes(std::span(setup.nonce)));
   const LinkNumber number = next_link_++;
-  const HandshakeWorld world{deps_.memory.identity, deps_.memory.members, deps_.authenticator};
+  const HandshakeWorld world{deps_.memory.identity, deps_.memory.members, deps_.authenticator,
+                             stream.get()};
   const std::string address = setup.address;
   auto link = std::make_unique<Link>(
       Link::Start{number, std::move(stream), Handshake(world, std::move(setup)), now_}, *this);
@@ -148,8 +149,10 @@ void NodeServer::on_stream_failed(Link& link) {
   if (link.malformed()) return refuse_frame(link, error.what);
   Refusal refusal{LinkError::none, Refusal::By::peer, error,
                   link.address() + ": " + text_of(error)};
-  // A stranger that comes and goes without a word, such as a port check, is no news.
-  if (greeting && link.role() == LinkRole::acceptor) refusal.text.clear();
+  // A stranger that comes and goes without a word, such as a port check, is no news; one whose
+  // certificate was refused is.
+  const bool silent = greeting && error.code != Code::unauthenticated;
+  if (silent && link.role() == LinkRole::acceptor) refusal.text.clear();
   refuse_link(link, refusal);
   end_link(link);
 }

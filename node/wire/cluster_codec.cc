@@ -80,6 +80,9 @@ Error to_error(LinkError error, std::uint64_t detail) noexcept {
       return Error{Code::shutting_down, "link: the node is stopping", detail};
     case LinkError::unknown_member:
       return Error{Code::unauthenticated, "link: the node is not a member of the cluster", detail};
+    case LinkError::wrong_certificate:
+      return Error{Code::unauthenticated,
+                   "link: the certificate names neither the member's host nor its name", detail};
   }
   ASPEN_UNREACHABLE();
 }

@@ -53,9 +53,10 @@ enum class LinkError : std::uint8_t {
   timed_out = 10,
   overloaded = 11,
   shutting_down = 12,
-  unknown_member = 13,  // the membership known here does not hold the sender
+  unknown_member = 13,     // the membership known here does not hold the sender
+  wrong_certificate = 14,  // it does not name the member that it is shown for
 };
-inline constexpr std::uint8_t link_error_max = 13;
+inline constexpr std::uint8_t link_error_max = 14;
 
 // As an Error, with a text for people.
 [[nodiscard]] Error to_error(LinkError error, std::uint64_t detail = 0) noexcept;
