@@ -1,7 +1,7 @@
-// aspen-chaos: kill -9 and restart of random nodes under writing clients, on real processes. Checks
-// that no acknowledged write is lost, that none that was refused took effect, that no revision is
-// given twice, that reads, writes and compare-and-swaps of clients are linearizable, and that all
-// members hold the same at the end. Prints how long writes paused.
+// aspen-chaos: kill -9 and restart of nodes, every second time of the leader, under writing
+// clients, on real processes. Checks that no acknowledged write is lost, that none that was refused
+// took effect, that no revision is given twice, that reads, writes and compare-and-swaps of clients
+// are linearizable, and that all members hold the same at the end. Prints how long writes paused.
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 
@@ -11,12 +11,13 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <set>
 
-#include "aspen/v1/cluster.grpc.pb.h"
 #include "etcd/rpc.grpc.pb.h"
 #include "node/base/prng.h"
 #include "tests/e2e/chaos_clients.h"
+#include "tests/e2e/cluster_client.h"
 #include "tests/e2e/processes.h"
 
 namespace aspen::e2e {
@@ -43,17 +44,15 @@ class Chaos {
   explicit Chaos(const Settings& settings)
       : settings_(settings),
         prng_(settings.seed),
-        cluster_({settings.binary, settings.directory, settings.nodes, {"--segment-bytes=16MiB"}}) {
-    for (const NodeProcess& node : cluster_.nodes()) {
-      channels_.push_back(
-          grpc::CreateChannel(node.client_address(), grpc::InsecureChannelCredentials()));
-    }
-  }
+        cluster_({settings.binary, settings.directory, settings.nodes, {"--segment-bytes=16MiB"}}),
+        client_(cluster_) {}
 
   int run() {
     cluster_.start_all();
-    if (!expect(eventually([this] { return init(); }), "the cluster is initialised")) return 1;
-    if (!expect(eventually([this] { return leader().has_value(); }), "a leader is elected")) {
+    if (!expect(eventually([this] { return client_.init(); }), "the cluster is initialised"))
+      return 1;
+    if (!expect(eventually([this] { return client_.leader().has_value(); }),
+                "a leader is elected")) {
       return 1;
     }
     const std::size_t registers = std::max<std::size_t>(settings_.clients / 4, 1);
@@ -77,70 +76,39 @@ class Chaos {
     return false;
   }
 
-  template <class Request>
-  static std::unique_ptr<grpc::ClientContext> context(const Request&) {
-    auto made = std::make_unique<grpc::ClientContext>();
-    made->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
-    return made;
-  }
-
-  bool init() {
-    aspen::v1::InitRequest request;
-    for (const NodeProcess& node : cluster_.nodes()) {
-      auto& member = *request.add_members();
-      member.set_name(node.name);
-      member.set_peer_address("127.0.0.1:" + std::to_string(node.peer_port));
-      member.add_client_addresses(node.client_address());
+  // Every second cycle kills the leader, so that each run measures what its death costs.
+  std::vector<std::size_t> victims(std::size_t number, std::optional<std::size_t> leader) {
+    if (!settings_.all_at_once) {
+      const std::size_t any = prng_.below(settings_.nodes);
+      return {number % 2 == 0 ? leader.value_or(any) : any};
     }
-    aspen::v1::InitResponse response;
-    const auto stub = aspen::v1::Cluster::NewStub(channels_[0]);
-    return stub->Init(context(request).get(), request, &response).ok();
-  }
-
-  std::optional<etcdserverpb::StatusResponse> status(std::size_t node) {
-    etcdserverpb::StatusRequest request;
-    etcdserverpb::StatusResponse response;
-    const auto stub = etcdserverpb::Maintenance::NewStub(channels_[node]);
-    if (!stub->Status(context(request).get(), request, &response).ok()) return std::nullopt;
-    return response;
-  }
-
-  // The node that calls itself the leader.
-  std::optional<std::size_t> leader() {
-    for (std::size_t i = 0; i < settings_.nodes; ++i) {
-      if (cluster_.nodes()[i].pid == 0) continue;
-      const auto answer = status(i);
-      if (answer && answer->leader() != 0 && answer->leader() == answer->header().member_id()) {
-        return i;
-      }
-    }
-    return std::nullopt;
+    std::vector<std::size_t> all(settings_.nodes);
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    return all;
   }
 
   bool cycle(ChaosClients& clients, std::size_t number) {
-    const std::optional<std::size_t> leads = leader();
-    std::vector<std::size_t> victims{prng_.below(settings_.nodes)};
-    if (settings_.all_at_once) {
-      victims.clear();
-      for (std::size_t i = 0; i < settings_.nodes; ++i) victims.push_back(i);
-    }
+    std::optional<std::size_t> leads;
+    const bool led_by_one = eventually([&] { return (leads = client_.leader()).has_value(); });
+    if (!expect(led_by_one, "a leader is there to be killed")) return false;
+    const std::vector<std::size_t> dead = victims(number, leads);
     const std::uint64_t killed_at = now_ns();
-    for (const std::size_t victim : victims) cluster_.kill9(victim);
+    for (const std::size_t victim : dead) cluster_.kill9(victim);
     if (settings_.all_at_once) cluster_.start_all();
     const bool resumed = eventually([&] { return clients.first_done_after(killed_at) != 0; });
     if (!expect(resumed, "writes resume")) return false;
     const std::uint64_t pause_ns = clients.first_done_after(killed_at) - killed_at;
-    const bool led = leads == victims[0];
+    const bool led = leads == dead.front();
     if (led || settings_.all_at_once) leader_pauses_ms_.push_back(pause_ns / 1'000'000);
     std::this_thread::sleep_for(std::chrono::milliseconds(prng_.below(500)));
-    if (!settings_.all_at_once) cluster_.start(victims[0]);
+    if (!settings_.all_at_once) cluster_.start(dead[0]);
     // The next victim is chosen when this one takes part again.
     const bool back = eventually([&] {
-      const auto answer = status(victims[0]);
+      const auto answer = client_.status(dead[0]);
       return answer && answer->leader() != 0;
     });
     fmt::print("cycle {:2}: killed {}{}, first write after {} ms, {} writes so far\n", number + 1,
-               settings_.all_at_once ? "all" : cluster_.nodes()[victims[0]].name,
+               settings_.all_at_once ? "all" : cluster_.nodes()[dead[0]].name,
                led ? " (leader)" : "", pause_ns / 1'000'000, clients.writes_done());
     std::fflush(stdout);
     return expect(back, "a restarted node finds its leader");
@@ -150,17 +118,32 @@ class Chaos {
     std::map<std::string, std::int64_t> stored;  // key -> mod revision
     if (!expect(eventually([&] { return read_all(stored); }), "the state can be read")) return;
     check_writes(clients, stored);
-    expect(eventually([this] { return hashes_equal(); }), "HashKV is equal on all members");
+    expect(eventually([this] { return client_.hashes_equal(); }), "HashKV is equal on all members");
+    check_pauses();
     const sim::WglVerdict verdict = sim::check_linearizable(clients.history());
     linearizable_ = verdict.linearizable == sim::Linearizable::yes
                         ? "yes"
                         : (verdict.linearizable == sim::Linearizable::no ? "NO" : "undecided");
-    if (expect(verdict.linearizable != sim::Linearizable::no, "the history is linearizable")) {
-      return;
-    }
+    const bool proved = verdict.linearizable == sim::Linearizable::yes;
+    if (expect(proved, "the history is proved to be linearizable: " + linearizable_)) return;
     for (const sim::Operation& operation : verdict.blocked) {
       fmt::print("  register {}: {}\n", verdict.key, sim::to_string(operation));
     }
+  }
+
+  // 2 T + 1 s after a leader's death at T = 1 s. A single pause may be longer on a busy machine, by
+  // the factor that tests allow for bounds in time; so may those of a cluster that starts anew.
+  void check_pauses() {
+    constexpr std::uint64_t bound_ms = 3'000;
+    std::sort(leader_pauses_ms_.begin(), leader_pauses_ms_.end());
+    if (!expect(!leader_pauses_ms_.empty(), "a leader's death was measured")) return;
+    const std::uint64_t median_max = settings_.all_at_once ? 5 * bound_ms : bound_ms;
+    expect(pause(50) <= median_max, fmt::format("writes resume within {} ms", median_max));
+    expect(pause(100) <= 5 * bound_ms, "the longest pause is bounded");
+  }
+  [[nodiscard]] std::uint64_t pause(std::size_t percent) const {
+    if (leader_pauses_ms_.empty()) return 0;
+    return leader_pauses_ms_[(leader_pauses_ms_.size() - 1) * percent / 100];
   }
 
   void check_writes(const ChaosClients& clients,
@@ -186,7 +169,7 @@ class Chaos {
   // Every key of the writers, in pages.
   bool read_all(std::map<std::string, std::int64_t>& stored) {
     stored.clear();
-    const auto stub = etcdserverpb::KV::NewStub(channels_[0]);
+    const auto stub = etcdserverpb::KV::NewStub(client_.channel(0));
     std::string from = "write/";
     for (;;) {
       etcdserverpb::RangeRequest request;
@@ -195,33 +178,17 @@ class Chaos {
       request.set_range_end("write0");
       request.set_limit(10'000);
       request.set_keys_only(true);
-      if (!stub->Range(context(request).get(), request, &response).ok()) return false;
+      if (!stub->Range(context(std::chrono::seconds(5)).get(), request, &response).ok())
+        return false;
       for (const auto& kv : response.kvs()) stored[kv.key()] = kv.mod_revision();
       if (!response.more()) return true;
       from = response.kvs(response.kvs_size() - 1).key() + '\0';
     }
   }
 
-  bool hashes_equal() {
-    std::set<std::pair<std::uint32_t, std::int64_t>> seen;
-    for (const auto& channel : channels_) {
-      etcdserverpb::HashKVRequest request;
-      etcdserverpb::HashKVResponse response;
-      const auto stub = etcdserverpb::Maintenance::NewStub(channel);
-      if (!stub->HashKV(context(request).get(), request, &response).ok()) return false;
-      seen.emplace(response.hash(), response.header().revision());
-    }
-    return seen.size() == 1;
-  }
-
   void report(const ChaosClients& clients) {
     std::map<Told, std::size_t> counts;
     for (const WriteRecord& write : clients.writes()) ++counts[write.told];
-    std::sort(leader_pauses_ms_.begin(), leader_pauses_ms_.end());
-    const auto pause = [this](std::size_t percent) {
-      if (leader_pauses_ms_.empty()) return std::uint64_t{0};
-      return leader_pauses_ms_[(leader_pauses_ms_.size() - 1) * percent / 100];
-    };
     fmt::print(
         "{} cycles, {} nodes, {} clients, seed {}\n"
         "writes: {} acknowledged, {} unknown, {} refused\n"
@@ -231,14 +198,12 @@ class Chaos {
         counts[Told::unknown], counts[Told::refused], pause(50), pause(100),
         leader_pauses_ms_.size(), clients.history().size(), linearizable_,
         failures_ == 0 ? "clean" : "FAILED");
-    // A bound in time is asserted with a factor of five: 2 T + 1 s at T = 1 s.
-    expect(pause(100) <= 5 * 3'000, "writes resume after a leader's death");
   }
 
   const Settings settings_;
   Prng prng_;
   ClusterProcesses cluster_;
-  std::vector<std::shared_ptr<grpc::Channel>> channels_;
+  ClusterClient client_;
   std::vector<std::uint64_t> leader_pauses_ms_;
   std::string linearizable_ = "not checked";
   int failures_ = 0;

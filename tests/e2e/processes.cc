@@ -1,16 +1,13 @@
 #include "tests/e2e/processes.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
-#include <set>
 #include <thread>
 
 #include "node/base/assert.h"
@@ -84,22 +81,6 @@ Ended run_to_end(const std::vector<std::string>& arguments, std::chrono::millise
   Ended ended{status.value_or(-1), read_text(log)};
   std::filesystem::remove(log);
   return ended;
-}
-
-std::uint16_t free_port() {
-  static std::set<std::uint16_t> given;
-  for (;;) {  // the kernel gives another one each time
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ASPEN_ASSERT(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
-    socklen_t size = sizeof(address);
-    ASPEN_ASSERT(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-    ::close(fd);
-    const std::uint16_t port = ntohs(address.sin_port);
-    if (given.insert(port).second) return port;
-  }
 }
 
 ClusterProcesses::ClusterProcesses(ClusterOptions options) : options_(std::move(options)) {

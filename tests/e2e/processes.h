@@ -13,7 +13,11 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/ports.h"
+
 namespace aspen::e2e {
+
+using support::free_port;
 
 struct NodeProcess {
   std::string name;
@@ -80,8 +84,5 @@ struct Ended {
                               std::chrono::milliseconds patience = std::chrono::seconds(30));
 
 [[nodiscard]] std::string read_text(const std::string& file);
-
-// A port of 127.0.0.1 that nobody listens on now.
-[[nodiscard]] std::uint16_t free_port();
 
 }  // namespace aspen::e2e

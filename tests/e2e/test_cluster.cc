@@ -7,9 +7,7 @@
 
 #include <array>
 #include <filesystem>
-#include <set>
 
-#include "aspen/v1/cluster.grpc.pb.h"
 #include "node/base/assert.h"
 
 namespace aspen::e2e {
@@ -18,23 +16,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-std::unique_ptr<grpc::ClientContext> context(milliseconds timeout) {
-  auto made = std::make_unique<grpc::ClientContext>();
-  made->set_deadline(std::chrono::system_clock::now() + timeout);
-  // A call that fails at once would leave the channel no time to connect.
-  made->set_wait_for_ready(true);
-  return made;
-}
-
-std::shared_ptr<grpc::Channel> channel_to(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetMaxSendMessageSize(-1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
 
 std::string made_folder() {
   std::string pattern = (std::filesystem::temp_directory_path() / "aspen-e2e-XXXXXX").string();
@@ -59,14 +40,14 @@ TemporaryFolder::~TemporaryFolder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-TestCluster::TestCluster()
+TestCluster::TestCluster(const std::string& election_timeout)
     : processes_({program("aspen-node"),
                   folder_.path() + "/nodes",
                   node_count,
-                  {"--segment-bytes=16MiB", "--election-timeout=500ms"}}) {
-  for (const NodeProcess& node : processes_.nodes()) {
-    channels_.push_back(channel_to(node.client_address()));
-    stubs_.push_back(etcdserverpb::KV::NewStub(channels_.back()));
+                  {"--segment-bytes=16MiB", "--election-timeout=" + election_timeout}}),
+      client_(processes_) {
+  for (std::size_t i = 0; i < node_count; ++i) {
+    stubs_.push_back(etcdserverpb::KV::NewStub(client_.channel(i)));
   }
 }
 
@@ -74,19 +55,6 @@ void TestCluster::start() {
   processes_.start_all();
   ASSERT_TRUE(eventually([this] { return init(); })) << log(0);
   ASSERT_TRUE(eventually([this] { return all_ready(); })) << log(0);
-}
-
-bool TestCluster::init() {
-  aspen::v1::InitRequest request;
-  for (const NodeProcess& node : processes_.nodes()) {
-    auto& member = *request.add_members();
-    member.set_name(node.name);
-    member.set_peer_address("127.0.0.1:" + std::to_string(node.peer_port));
-    member.add_client_addresses(node.client_address());
-  }
-  aspen::v1::InitResponse response;
-  const auto stub = aspen::v1::Cluster::NewStub(channels_[0]);
-  return stub->Init(context(seconds(5)).get(), request, &response).ok();
 }
 
 bool TestCluster::all_ready() {
@@ -102,25 +70,6 @@ std::string TestCluster::log(std::size_t index) const {
 
 bool TestCluster::logged(std::size_t index, const std::string& text) const {
   return log(index).find(text) != std::string::npos;
-}
-
-std::optional<etcdserverpb::StatusResponse> TestCluster::status(std::size_t index) {
-  etcdserverpb::StatusRequest request;
-  etcdserverpb::StatusResponse response;
-  const auto stub = etcdserverpb::Maintenance::NewStub(channels_[index]);
-  if (!stub->Status(context(seconds(2)).get(), request, &response).ok()) return std::nullopt;
-  return response;
-}
-
-std::optional<std::size_t> TestCluster::leader() {
-  for (std::size_t i = 0; i < node_count; ++i) {
-    if (node(i).pid == 0) continue;
-    const auto answer = status(i);
-    if (answer && answer->leader() != 0 && answer->leader() == answer->header().member_id()) {
-      return i;
-    }
-  }
-  return std::nullopt;
 }
 
 std::size_t TestCluster::await_leader() {
@@ -155,19 +104,6 @@ std::optional<std::string> TestCluster::get(std::size_t index, const std::string
 bool TestCluster::eventually_put(std::size_t index, const std::string& key,
                                  const std::string& value) {
   return eventually([&] { return put(index, key, value, seconds(3)).ok(); });
-}
-
-bool TestCluster::hashes_equal() {
-  std::set<std::pair<std::uint32_t, std::int64_t>> seen;
-  for (std::size_t i = 0; i < node_count; ++i) {
-    if (node(i).pid == 0) continue;
-    etcdserverpb::HashKVRequest request;
-    etcdserverpb::HashKVResponse response;
-    const auto stub = etcdserverpb::Maintenance::NewStub(channels_[i]);
-    if (!stub->HashKV(context(seconds(5)).get(), request, &response).ok()) return false;
-    seen.emplace(response.hash(), response.header().revision());
-  }
-  return seen.size() == 1;
 }
 
 HttpAnswer TestCluster::http(std::size_t index, const std::string& path) const {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "etcd/rpc.grpc.pb.h"
+#include "tests/e2e/cluster_client.h"
 #include "tests/e2e/processes.h"
 
 namespace aspen::e2e {
@@ -44,14 +45,13 @@ class TestCluster {
  public:
   static constexpr std::size_t node_count = 3;
 
-  TestCluster();
+  explicit TestCluster(const std::string& election_timeout = "500ms");
   TestCluster(const TestCluster&) = delete;
   TestCluster& operator=(const TestCluster&) = delete;
 
   // Every node runs, Init is done, a leader is known to all. Fails the test otherwise.
   void start();
-  // At node 0. False if it was refused.
-  [[nodiscard]] bool init();
+  [[nodiscard]] bool init() { return client_.init(); }
   [[nodiscard]] bool all_ready();
 
   [[nodiscard]] ClusterProcesses& processes() noexcept { return processes_; }
@@ -59,10 +59,12 @@ class TestCluster {
   [[nodiscard]] std::string log(std::size_t node) const;
   [[nodiscard]] bool logged(std::size_t node, const std::string& text) const;
 
-  // The node that calls itself the leader; kept until one is found.
-  [[nodiscard]] std::optional<std::size_t> leader();
+  // The node that calls itself the leader.
+  [[nodiscard]] std::optional<std::size_t> leader() { return client_.leader(); }
   [[nodiscard]] std::size_t await_leader();
-  [[nodiscard]] std::optional<etcdserverpb::StatusResponse> status(std::size_t node);
+  [[nodiscard]] std::optional<etcdserverpb::StatusResponse> status(std::size_t node) {
+    return client_.status(node);
+  }
 
   grpc::Status put(std::size_t node, const std::string& key, const std::string& value,
                    std::chrono::milliseconds timeout = std::chrono::seconds(10));
@@ -72,7 +74,7 @@ class TestCluster {
   // A write through `node` that succeeds in the end.
   [[nodiscard]] bool eventually_put(std::size_t node, const std::string& key,
                                     const std::string& value);
-  [[nodiscard]] bool hashes_equal();
+  [[nodiscard]] bool hashes_equal() { return client_.hashes_equal(); }
   [[nodiscard]] etcdserverpb::KV::Stub& kv(std::size_t node) { return *stubs_.at(node); }
   [[nodiscard]] HttpAnswer http(std::size_t node, const std::string& path) const;
   // What `aspenctl` with these words prints about node `node`.
@@ -81,7 +83,7 @@ class TestCluster {
  private:
   TemporaryFolder folder_;
   ClusterProcesses processes_;
-  std::vector<std::shared_ptr<grpc::Channel>> channels_;
+  ClusterClient client_;
   std::vector<std::unique_ptr<etcdserverpb::KV::Stub>> stubs_;
 };
 
