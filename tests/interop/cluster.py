@@ -1,21 +1,24 @@
 """Clusters of real processes for tests: start, wait, kill, restart, stop.
 
 `Cluster` runs aspen-node, `EtcdCluster` etcd, with one interface, so that a test's expectations
-can be proved against etcd itself. Processes listen on free loopback ports, keep their data under a
-folder, die with the test, and are ended by their pid. Nothing sleeps in place of a condition: waits
-poll.
+can be proved against etcd itself. Processes listen on loopback ports of their own, keep their data
+under a folder, die with the test, and are ended by their pid. Nothing sleeps in place of a
+condition: waits poll.
 """
 import ctypes
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from ports import free_ports  # noqa: E402
 
 START_WAIT_S = 60
 POLL_S = 0.02
@@ -39,17 +42,6 @@ def wait_until(condition, what, limit_s=START_WAIT_S):
         if time.monotonic() > by:
             raise ClusterError(f"waited {limit_s} s: {what}" + (f" ({last})" if last else ""))
         time.sleep(POLL_S)
-
-
-def free_ports(count):
-    """Ports that were free a moment ago; all distinct."""
-    held = [socket.socket() for _ in range(count)]
-    for one in held:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
 
 
 def http_get(address, path, timeout_s=2):

@@ -18,8 +18,12 @@ def version_of(binary):
 
 
 def find():
-    """Every etcdctl there is, one for each version: [(version, path)]. $ASPEN_ETCDCTL and PATH."""
+    """Every etcdctl there is, one for each version: [(version, path)]. $ASPEN_ETCDCTL, beside
+    $ASPEN_ETCD, and PATH."""
     candidates = [os.environ["ASPEN_ETCDCTL"]] if os.environ.get("ASPEN_ETCDCTL") else []
+    etcd = shutil.which(os.environ.get("ASPEN_ETCD") or "etcd")
+    if etcd:
+        candidates.append(os.path.join(os.path.dirname(etcd), "etcdctl"))
     for folder in os.environ["PATH"].split(os.pathsep):
         path = shutil.which("etcdctl", path=folder)
         if path:
