@@ -336,8 +336,8 @@ std::unique_ptr<StartFailure> Assembly::Parts::serve() {
   options.reflection = config.grpc_reflection ? adapter::Reflection::on : adapter::Reflection::off;
   options.version = version;
   options.memory_bytes = client_memory(memory_limit());
-  options.answers_bytes_max = static_cast<std::size_t>(std::min<std::uint64_t>(
-      limits::answers_in_flight_bytes_max, client_memory(memory_limit())));
+  options.answers_bytes_max = static_cast<std::size_t>(
+      std::min<std::uint64_t>(limits::answers_in_flight_bytes_max, client_memory(memory_limit())));
   Result<std::unique_ptr<adapter::GrpcServer>> served =
       adapter::GrpcServer::start(options, {*gateway, clock, telemetry});
   if (!served) return failure("--listen-client " + config.listen_client, served.error());
