@@ -11,8 +11,8 @@ namespace {
 
 constexpr WallTime epoch{1'700'000'000'000'000'000};
 
-[[nodiscard]] SystemOptions with_one_worker(SystemOptions options) {
-  options.workers = 1;
+[[nodiscard]] SystemOptions with_workers(SystemOptions options, std::size_t count) {
+  options.workers = count;
   return options;
 }
 
@@ -47,33 +47,42 @@ void SimWorld::schedule(Instant at, std::function<void()> event) {
   std::push_heap(events_.begin(), events_.end(), later);
 }
 
+std::size_t SimWorld::count_runnable() {
+  counts_.clear();
+  std::size_t all = 0;
+  for (SimSystem* system : systems_) {
+    for (std::size_t i = 0; i < system->workers(); ++i) {
+      counts_.push_back(system->runnable(i));
+      all += counts_.back();
+    }
+  }
+  return all;
+}
+
 bool SimWorld::run_one(std::size_t limit) {
   ASPEN_ASSERT(limit <= limits::turn_messages_max);
-  std::size_t runnable = 0;
-  for (SimSystem* system : systems_) {
-    system->worker(0).collect();
-    runnable += system->worker(0).runnable();
-  }
-  if (runnable == 0) return false;
+  const std::size_t all = count_runnable();
+  if (all == 0) return false;
   ++turns_now_;
   ASPEN_ASSERT(turns_now_ <= limits::sim_turns_per_instant_max);  // else a livelock
-  std::size_t position = choice_.below(runnable);
+  std::size_t position = choice_.below(all);
   if (limit == 0) limit = 1 + choice_.below(limits::turn_messages_max);
+  auto here = counts_.begin();
   for (SimSystem* system : systems_) {
-    Worker& worker = system->worker(0);
-    if (position < worker.runnable()) {
-      const Worker::Scope scope(worker);
-      worker.run(position, limit);
-      return true;
+    for (std::size_t i = 0; i < system->workers(); ++i, ++here) {
+      if (position < *here) {
+        system->run(i, position, limit);
+        return true;
+      }
+      position -= *here;
     }
-    position -= worker.runnable();
   }
   ASPEN_UNREACHABLE();
 }
 
 Instant SimWorld::next() const noexcept {
   Instant next = events_.empty() ? Instant::never() : events_.front().at;
-  for (SimSystem* system : systems_) next = std::min(next, system->worker(0).timers().next());
+  for (SimSystem* system : systems_) next = std::min(next, system->next());
   return next;
 }
 
@@ -85,14 +94,9 @@ void SimWorld::fire_next() {
     turns_now_ = 0;
   }
   bool fired = false;
-  for (SimSystem* system : systems_) {
-    Worker& worker = system->worker(0);
-    if (worker.timers().next() > now_) continue;
-    const Worker::Scope scope(worker);
-    worker.fire_timers(now_);
-    fired = true;
-  }
-  if (fired) return;
+  for (SimSystem* system : systems_) fired = system->fire_timers() || fired;
+  // A turn that was waited for comes before the events of that instant.
+  if (fired || count_runnable() > 0) return;
   ASPEN_ASSERT(!events_.empty());
   std::pop_heap(events_.begin(), events_.end(), later);
   const std::function<void()> call = std::move(events_.back().call);
@@ -124,15 +128,19 @@ void SimWorld::run_until(Instant at) {
   now_ = at;
 }
 
-SimSystem::SimSystem(SystemOptions options, SimWorld& world)
-    : System(with_one_worker(std::move(options))), world_(world) {
+SimSystem::SimSystem(SystemOptions options, SimWorld& world, SimWorkers workers)
+    : System(with_workers(std::move(options), workers.count)),
+      world_(world),
+      delay_(std::move(workers.delay)),
+      blocked_until_(workers.count, Instant::never()) {
   world_.attach(*this);
 }
 
 SimSystem::SimSystem(SystemOptions options)
-    : System(with_one_worker(options)),
+    : System(with_workers(options, 1)),
       own_world_(std::make_unique<SimWorld>(options.seed)),
-      world_(*own_world_) {
+      world_(*own_world_),
+      blocked_until_(1, Instant::never()) {
   world_.attach(*this);
 }
 
@@ -143,6 +151,59 @@ SimSystem::~SimSystem() {
 
 void SimSystem::crash() {
   crash_all();
+}
+
+void SimSystem::pause_after(std::uint64_t turns, std::function<void()> then) {
+  ASPEN_ASSERT(turns > 0);
+  ASPEN_ASSERT(then != nullptr);
+  turns_left_ = turns;
+  then_ = std::move(then);
+}
+
+std::size_t SimSystem::runnable(std::size_t number) {
+  if (paused_) return 0;
+  Worker& own = worker(number);
+  own.collect();
+  Instant& until = blocked_until_[number];
+  if (own.runnable() == 0) until = Instant::never();
+  if (own.runnable() == 0 || delay_ == nullptr) return own.runnable();
+  if (until == Instant::never()) until = now() + delay_(number);
+  return until <= now() ? own.runnable() : 0;
+}
+
+Instant SimSystem::next() noexcept {
+  Instant next = Instant::never();
+  if (paused_) return next;
+  for (std::size_t i = 0; i < workers(); ++i) {
+    next = std::min({next, blocked_until_[i], worker(i).timers().next()});
+  }
+  return next;
+}
+
+void SimSystem::run(std::size_t number, std::size_t position, std::size_t limit) {
+  ASPEN_ASSERT(!paused_);
+  blocked_until_[number] = Instant::never();
+  {
+    const Worker::Scope scope(worker(number));
+    worker(number).run(position, limit);
+  }
+  if (turns_left_ == 0 || --turns_left_ > 0) return;
+  pause();
+  const std::function<void()> then = std::move(then_);
+  then_ = nullptr;
+  then();
+}
+
+bool SimSystem::fire_timers() {
+  if (paused_) return false;
+  bool fired = false;
+  for (std::size_t i = 0; i < workers(); ++i) {
+    if (worker(i).timers().next() > now()) continue;
+    const Worker::Scope scope(worker(i));
+    worker(i).fire_timers(now());
+    fired = true;
+  }
+  return fired;
 }
 
 }  // namespace aspen::actor

@@ -143,5 +143,66 @@ TEST(SimLaw, AStepIsOneMessage) {
   EXPECT_FALSE(sim.step());
 }
 
+TEST(SimLaw, APausedSystemDoesNothingAndGoesOnWhereItWas) {
+  SimWorld world(1);
+  SimSystem sim({}, world);
+  SimSystem other({}, world);
+  const auto counter = sim.spawn<Counter>({}).value();
+  const auto neighbour = other.spawn<Counter>({}).value();
+  world.run_until_idle();
+  const std::uint64_t before = sim.snapshot().at(0).handled;
+  sim.pause();
+  ASSERT_TRUE(counter.tell(Add{1}));
+  ASSERT_TRUE(neighbour.tell(Add{1}));
+  world.run_for(1s);
+  EXPECT_EQ(sim.snapshot().at(0).handled, before);
+  EXPECT_EQ(other.snapshot().at(0).handled, before + 1);
+  sim.resume();
+  world.run_for(1ms);
+  EXPECT_EQ(sim.snapshot().at(0).handled, before + 1);
+}
+
+TEST(SimLaw, APauseAfterTurnsLeavesTheRestUndone) {
+  SimWorld world(1);
+  SimSystem sim({}, world);
+  std::vector<Ref<CounterProtocol>> counters;
+  for (int i = 0; i < 10; ++i) counters.push_back(sim.spawn<Counter>({}).value());
+  world.run_until_idle();
+  int paused = 0;
+  sim.pause_after(4, [&] { ++paused; });
+  for (const auto& each : counters) ASSERT_TRUE(each.tell(Add{1}));
+  world.run_for(1s);
+  EXPECT_EQ(paused, 1);
+  EXPECT_TRUE(sim.paused());
+  std::size_t handled = 0;
+  for (const ActorStats& stats : sim.snapshot()) handled += stats.handled;
+  EXPECT_EQ(handled, 4U);
+  sim.resume();
+  world.run_for(1s);
+  EXPECT_EQ(paused, 1);
+}
+
+// A worker that blocks begins its turn late, with all that arrived until then; the other worker of
+// the system goes on meanwhile.
+TEST(SimLaw, AWorkerThatBlocksTakesItsTurnLater) {
+  SimWorld world(1);
+  SimSystem sim({}, world, {2, [](std::size_t worker) { return worker == 1 ? 5ms : 0ms; }});
+  const auto quick = sim.spawn<Counter>(ChildOptions{.worker = 0}).value();
+  const auto blocked = sim.spawn<Counter>(ChildOptions{.worker = 1}).value();
+  world.run_for(1s);
+  ASSERT_TRUE(quick.tell(Add{1}));
+  ASSERT_TRUE(blocked.tell(Add{1}));
+  const auto handled = [&](std::size_t actor) { return sim.snapshot().at(actor).handled; };
+  const std::uint64_t before = handled(1);
+  world.run_for(4ms);
+  EXPECT_EQ(handled(0), before + 1);
+  EXPECT_EQ(handled(1), before);
+  ASSERT_TRUE(blocked.tell(Add{1}));
+  world.run_for(1ms);
+  EXPECT_GT(handled(1), before);
+  world.run_for(5ms);
+  EXPECT_EQ(handled(1), before + 2);
+}
+
 }  // namespace
 }  // namespace aspen::actor
