@@ -129,6 +129,7 @@ void Core::State::on(const Tick&) {
     tick_election();
     tick_follower_reads();
   }
+  invariants();
 }
 
 void Core::State::on(Received& received) {
@@ -164,7 +165,9 @@ void Core::State::on(const LogDurable& done) {
   ASPEN_ASSERT(done.io <= disk.issued());
   disk.complete(done.io);
   if (role == RoleState::candidate) maybe_count_own_vote();
-  if (role == RoleState::leader) maybe_commit();
+  if (role != RoleState::leader) return;
+  maybe_commit();
+  release_bytes();
 }
 
 void Core::State::on(const Applied& progress) {
@@ -181,7 +184,7 @@ void Core::State::on(const PeerLink& link) {
   if (peer == nullptr) return;
   // What was in flight is probably gone; the stream starts over where the peer is known to be.
   restart_stream(*peer, peer->match.value == 0 ? log.last().index + 1 : peer->match + 1);
-  peer->waiting = !link.up;
+  peer->waiting = link.up ? 0 : 1;
   peer->told_commit = std::min(peer->told_commit, peer->match);
   ASPEN_ASSERT(peer->window.empty());
 }
@@ -215,14 +218,16 @@ Effects Core::State::flush() {
   if (std::exchange(config_changed, false)) effects.config = config();
   if (soft() != soft_told) effects.soft = soft_told = soft();
   log.evict(std::min(disk.stable(), delivered), tuning.tail_bytes);
-  ASPEN_ASSERT(disk.written() == log.last().index);
-  ASPEN_ASSERT(!hard_state_dirty);
+  ASPEN_ASSERT(disk.written() == log.last().index || disk.full());
+  ASPEN_ASSERT(!hard_state_dirty || disk.full());
   return effects;
 }
 
 void Core::State::flush_io(Effects& effects) {
   const bool appends = disk.written() < log.last().index;
   if (!appends && !hard_state_dirty && !truncate_from) return;
+  // A disk that hangs must not gather writes without end: they become one when it goes on.
+  if (disk.full()) return;
   LogIo& io = effects.io.emplace();
   io.truncate_from = std::exchange(truncate_from, std::nullopt);
   io.append = log.copy(disk.written() + 1, log.last().index);
@@ -310,6 +315,10 @@ const Config& Core::config() const noexcept {
 
 SoftState Core::soft() const noexcept {
   return state_->soft();
+}
+
+bool Core::wants(const PeerId& to, const AppendSpec& spec) const noexcept {
+  return state_->wants(to, spec);
 }
 
 std::optional<Term> Core::term_at(Index index) const noexcept {

@@ -8,6 +8,7 @@
 //   - LogIo is executed in the order of its ids and may be merged with its neighbours; its parts
 //   are
 //     durable in the order truncate, hard state, append; a crash may leave any prefix, no hole.
+//   - At most limits::log_io_in_flight_max LogIo are not durable; more are not given out.
 //   - LogDurable is cumulative. A failed write or fsync is never reported: the process ends.
 //   - A Send leaves at once if `after` is 0, otherwise when LogDurable has reached it; sends to one
 //     peer keep their order among those that are released together.
@@ -211,7 +212,10 @@ struct PeerMetrics {
   Index match;
   Index next;
   bool active = false;  // heard from within an election timeout
+  // It lost what it had acknowledged: it counts for nothing any more and has to be replaced.
+  bool lost_data = false;
   std::uint64_t in_flight_bytes = 0;
+  Epoch epoch;  // of the stream to it
 };
 
 struct Metrics {
@@ -225,6 +229,7 @@ struct Metrics {
   std::optional<PeerId> vote;
   std::uint64_t uncommitted_bytes = 0;
   std::uint64_t reads_pending = 0;
+  std::uint64_t malformed = 0;     // messages that contradict themselves or what is known; dropped
   std::vector<PeerMetrics> peers;  // empty unless leading
 };
 
@@ -244,6 +249,8 @@ class Core {
   [[nodiscard]] const Config& config() const noexcept;
   [[nodiscard]] SoftState soft() const noexcept;
   [[nodiscard]] Metrics metrics() const;
+  // False if what was asked for with `spec` is not wanted any more: the driver drops the answer.
+  [[nodiscard]] bool wants(const PeerId& to, const AppendSpec& spec) const noexcept;
   // Term of an entry of the log, if it is not purged.
   [[nodiscard]] std::optional<Term> term_at(Index index) const noexcept;
 

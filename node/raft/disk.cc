@@ -8,9 +8,13 @@
 
 namespace aspen::raft {
 
+bool Disk::full() const noexcept {
+  return records_.size() >= limits::log_io_in_flight_max;
+}
+
 IoId Disk::issue(Index last) {
   ASPEN_ASSERT(last >= written_);
-  ASPEN_ASSERT(records_.size() < limits::io_records_max);
+  ASPEN_ASSERT(!full());
   issued_ = next();
   written_ = last;
   records_.push_back({issued_, last});

@@ -2,7 +2,7 @@
 // where the log would survive a crash. Truncation lowers that mark when it is decided and not when
 // it completes, so a write in flight can never prove entries that were replaced meanwhile.
 //
-// A value. Bound: limits::io_records_max writes between two completions.
+// A value. Bound: limits::log_io_in_flight_max writes between two completions.
 #pragma once
 
 #include "node/base/ids.h"
@@ -32,7 +32,9 @@ class Disk {
   [[nodiscard]] IoId next() const noexcept { return IoId(issued_.value + 1); }
   [[nodiscard]] const Ring<Record>& in_flight() const noexcept { return records_; }
 
-  // The next write brings the log on disk up to `last`. Precondition: last >= written().
+  // A write has to wait: as many as may be are in flight. What it holds gathers meanwhile.
+  [[nodiscard]] bool full() const noexcept;
+  // The next write brings the log on disk up to `last`. Precondition: last >= written(), not full.
   IoId issue(Index last);
   // Entries from `from` on are gone from the log. True if some of them were written before.
   bool truncate(Index from) noexcept;

@@ -170,6 +170,7 @@ void Core::State::resign() {
   ASPEN_ASSERT(role == RoleState::leader);
   end_leader_reads();
   for (; !proposals.empty(); proposals.pop_front()) lost.push_back(proposals.front());
+  unstable.clear();
   peers.clear();
   uncommitted_bytes = 0;
   heartbeat_due = false;
@@ -178,8 +179,12 @@ void Core::State::resign() {
 }
 
 // Of two nodes that time out together only one may go on, or they would split the vote and wait
-// once more. Only an equal asks in vain: whoever it is that precedes would be granted by it.
+// once more. Only an equal asks in vain: whoever it is that precedes would be granted by it. That
+// lapses when the first answers are overdue: who precedes may reach too few to win, and the other
+// be the only one who reaches enough.
 bool Core::State::precedes(const PeerId& other, const PreVote& m) const noexcept {
+  const bool lapsed = election_elapsed >= tuning.heartbeat_ticks;
+  if (lapsed && !mutant_active(Mutant::precedence_without_end)) return false;
   if (role != RoleState::pre_candidate || m.term != Term(term().value + 1)) return false;
   return m.last == log.last() && self.id > other.id;
 }
@@ -244,7 +249,7 @@ void Core::State::on_message(const PeerId& from, const Vote& m) {
 
 void Core::State::on_message(const PeerId& from, const VoteReply& m) {
   if (m.term > term()) {
-    ASPEN_ASSERT(!m.granted);
+    if (m.granted) return count_malformed();
     become_follower(m.term, NodeId());
     return;
   }

@@ -22,17 +22,20 @@ void Core::State::follow(const PeerId& from) {
 
 void Core::State::on_message(const PeerId& from, Append& m) {
   if (m.term < term()) {
-    send(from, AppendReply{term(), m.epoch, false, Index(), Term()}, after_hard_state());
+    const AppendReply refusal{term(), m.epoch, false, Index(), Term(), log.last().index};
+    send(from, refusal, after_hard_state());
     return;
   }
   if (!readable(m.entries)) return;
+  if (!plausible(m)) return count_malformed();
   if (m.term > term()) become_follower(m.term, from.id);
   follow(from);
   stream = std::max(stream, m.epoch);
   ASPEN_ASSERT(leader == from.id && m.term == term());
   if (!holds(m.prev)) {
     const LogId hint = log.hint_for(m.prev.index);
-    send(from, AppendReply{term(), m.epoch, false, hint.index, hint.term}, after_hard_state());
+    const AppendReply refusal{term(), m.epoch, false, hint.index, hint.term, log.last().index};
+    send(from, refusal, after_hard_state());
     return;
   }
   const Index end = m.prev.index + m.entries.size();
@@ -66,6 +69,14 @@ bool Core::State::holds(const LogId& prev) const noexcept {
 bool Core::State::readable(const std::vector<Entry>& entries) noexcept {
   for (const Entry& entry : entries) {
     if (entry.kind == EntryKind::config && !decode_config(entry.payload.view())) return false;
+  }
+  return true;
+}
+
+// Behind the purge point terms go on where it stands.
+bool Core::State::plausible(const Append& m) const noexcept {
+  for (const Entry& entry : m.entries) {
+    if (entry.id.index >= log.purged().index && entry.id.term < log.purged().term) return false;
   }
   return true;
 }

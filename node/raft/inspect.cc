@@ -19,10 +19,12 @@ Metrics Core::State::metrics() const {
   m.purged = log.purged();
   m.vote = hard_state.vote;
   m.uncommitted_bytes = uncommitted_bytes;
+  m.malformed = malformed;
   m.reads_pending = leader_reads.size() + follower_reads.size();
   for (const Progress& peer : peers) {
     const bool active = peer.silent_ticks < tuning.election_ticks_min;
-    m.peers.push_back({peer.peer, peer.match, peer.next, active, peer.window_bytes});
+    m.peers.push_back(
+        {peer.peer, peer.match, peer.next, active, peer.lost_data, peer.window_bytes, peer.epoch});
   }
   ASPEN_ASSERT(m.stable <= m.last.index);
   ASPEN_ASSERT(m.applied <= m.commit);
@@ -51,7 +53,8 @@ void add(Hasher& h, const Disk& disk) {
 
 void add(Hasher& h, const Progress& peer) {
   h.add(peer.peer).add(static_cast<std::uint64_t>(peer.state));
-  h.add(std::uint64_t{peer.waiting}).add(std::uint64_t{peer.verify});
+  h.add(peer.waiting).add(std::uint64_t{peer.verify}).add(std::uint64_t{peer.lost_data});
+  h.add(peer.match_at_start);
   h.add(peer.match).add(peer.next).add(peer.epoch).add(peer.told_commit).add(peer.read);
   h.add(peer.silent_ticks).add(peer.match_at_heartbeat).add(peer.window_bytes);
   for (std::size_t i = 0; i < peer.window.size(); ++i) {
@@ -73,7 +76,7 @@ struct MessageHasher {
   }
   void operator()(const AppendReply& m) const {
     h.add(6).add(m.term).add(m.epoch).add(std::uint64_t{m.accepted}).add(m.match);
-    h.add(m.conflict_term);
+    h.add(m.conflict_term).add(m.last);
   }
   void operator()(const Heartbeat& m) const {
     h.add(7).add(m.term).add(m.commit).add(m.read).add(m.epoch).add(m.held);
@@ -150,6 +153,7 @@ std::uint64_t Core::State::hash() const noexcept {
   add_all(h, peers);
   h.add(last_epoch).add(blank).add(uncommitted_bytes).add(last_round);
   add_all(h, proposals);
+  add_all(h, unstable);
   add_all(h, leader_reads);
   add_all(h, rounds);
   h.add(std::uint64_t{heartbeat_due}).add(std::uint64_t{config_changed});
@@ -157,6 +161,7 @@ std::uint64_t Core::State::hash() const noexcept {
   add_all(h, grants);
   add_all(h, completions);
   add_all(h, lost);
+  h.add(malformed);
   h.add(static_cast<std::uint64_t>(soft_told.role)).add(soft_told.leader).add(soft_told.term);
   return h.value();
 }
@@ -201,6 +206,10 @@ void Core::State::invariants_leader() const noexcept {
     ASPEN_ASSERT(proposals[i].id.index > previous);
     previous = proposals[i].id.index;
     sum += proposals[i].size_bytes;
+  }
+  for (std::size_t i = 0; i < unstable.size(); ++i) {
+    ASPEN_ASSERT(unstable[i].id.index > disk.stable());
+    sum += unstable[i].size_bytes;
   }
   ASPEN_ASSERT(sum == uncommitted_bytes || mutant_active(Mutant::uncommitted_bytes_leak));
   for (const Progress& peer : peers) {

@@ -56,6 +56,8 @@ struct AppendReply {
   Index match;
   // refused: the term of the entry at `match` in the sender's log, 0 if there is none.
   Term conflict_term;
+  // refused: where the sender's log ends. Less than it acknowledged proves that its disk forgot.
+  Index last{};
   friend bool operator==(const AppendReply&, const AppendReply&) noexcept = default;
 };
 struct Heartbeat {

@@ -38,6 +38,8 @@ enum class Mutant : std::uint8_t {
   read_joins_older_round,      // F2: acknowledgements of an earlier round answer a later read
   read_without_quorum,         // F3: a leader answers reads on its own
   lost_reported_as_refused,    // F6: an entry that may still be committed is reported refused
+  // Those that need a cluster of their own to show (tests/raft leaves them to the simulator).
+  precedence_without_end,  // A6: of two equal pre-candidates one refuses the other for ever
 };
 
 inline constexpr std::array mutant_names{
@@ -63,8 +65,9 @@ inline constexpr std::array mutant_names{
     "read_joins_older_round",
     "read_without_quorum",
     "lost_reported_as_refused",
+    "precedence_without_end",
 };
-static_assert(mutant_names.size() == static_cast<std::size_t>(Mutant::lost_reported_as_refused) + 1,
+static_assert(mutant_names.size() == static_cast<std::size_t>(Mutant::precedence_without_end) + 1,
               "every mutant has a name");
 
 #ifdef ASPEN_MUTANTS

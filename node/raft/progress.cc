@@ -29,7 +29,7 @@ bool Progress::acknowledged(Index index) noexcept {
   }
   if (index <= match) return false;
   match = index;
-  waiting = false;
+  waiting = 0;
   next = std::max(next, match + 1);
   return true;
 }
@@ -51,15 +51,16 @@ void Progress::restart(Index at, Epoch stream) noexcept {
   window.clear();
   window_bytes = 0;
   state = ProgressState::probe;
-  waiting = false;
+  waiting = 0;
   verify = false;
+  match_at_start = match;
   next = std::max(at, match + 1);
   epoch = stream;
 }
 
 void Progress::heartbeat() noexcept {
   if (state == ProgressState::probe) {
-    if (!mutant_active(Mutant::probe_never_retried)) waiting = false;
+    if (waiting > 0 && !mutant_active(Mutant::probe_never_retried)) --waiting;
   } else if (!window.empty() && match == match_at_heartbeat) {
     verify = true;
   }
@@ -72,6 +73,7 @@ void Progress::invariants(Index last_index) const noexcept {
   ASPEN_ASSERT(window.size() <= limits::window_appends_max);
   ASPEN_ASSERT(state == ProgressState::replicate || window.empty());
   ASPEN_ASSERT(epoch.value > 0);
+  ASPEN_ASSERT(match_at_start <= match);
   std::uint64_t sum = 0;
   Index previous = match;
   for (std::size_t i = 0; i < window.size(); ++i) {

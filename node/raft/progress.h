@@ -30,10 +30,14 @@ struct InFlight {
 struct Progress {
   PeerId peer;
   ProgressState state = ProgressState::probe;
-  bool waiting = false;  // probe: one is under way, or nothing new came since the last heartbeat
-  bool verify = false;   // replicate: ask whether what was sent has arrived, with an empty append
-  Index match;           // durable at the peer and equal; never falls
-  Index next;            // match < next <= last + 1
+  // probe: one is under way, or nothing new came; so many heartbeats leave before it counts as
+  // lost.
+  std::uint32_t waiting = 0;
+  bool verify = false;     // replicate: ask whether what was sent has arrived, with an empty append
+  Index match;             // durable at the peer and equal; never falls
+  Index match_at_start;    // of the stream
+  bool lost_data = false;  // its disk forgot what it had acknowledged: it counts no more
+  Index next;              // match < next <= last + 1
   Epoch epoch;
   Index told_commit;
   ReadId read;  // the newest round that the peer has answered
@@ -50,6 +54,8 @@ struct Progress {
 
   // An append up to `last` leaves; the window counts it. Precondition: replicate.
   void sent(Index last, std::uint64_t size_bytes);
+  // What it is known to hold, for the arithmetic of majorities.
+  [[nodiscard]] Index counted() const noexcept { return lost_data ? Index() : match; }
   // The peer holds everything up to `index`. True if that is news. `accepted` is the answer to an
   // append: it ends a probe.
   bool acknowledged(Index index) noexcept;

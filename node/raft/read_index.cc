@@ -55,7 +55,9 @@ void Core::State::grant_reads() {
   ASPEN_ASSERT(role == RoleState::leader);
   if (rounds.empty()) return;
   ReadId proven(quorum.reached([this](NodeId voter) {
-    return voter == self.id ? last_round.value : find_peer(voter)->read.value;
+    if (voter == self.id) return last_round.value;
+    const Progress* peer = find_peer(voter);
+    return peer->lost_data ? 0 : peer->read.value;
   }));
   if (mutant_active(Mutant::read_without_quorum)) proven = last_round;
   while (!rounds.empty() && rounds.front().id <= proven) {

@@ -58,19 +58,27 @@ bool Core::State::heard_by_quorum() const noexcept {
   heard.reserve(peers.size() + 1);
   heard.push_back({self.id, true});
   for (const Progress& peer : peers) {
-    heard.push_back({peer.peer.id, peer.silent_ticks < tuning.election_ticks_min});
+    const bool recently = peer.silent_ticks < tuning.election_ticks_min;
+    heard.push_back({peer.peer.id, recently && !peer.lost_data});
   }
   return quorum.tally(heard) == VoteResult::won;
+}
+
+Index Core::State::match_of(NodeId voter) noexcept {
+  ASPEN_ASSERT(role == RoleState::leader);
+  if (voter == self.id) {
+    const bool early = mutant_active(Mutant::leader_counts_unstable);
+    return early ? log.last().index : disk.stable();
+  }
+  const Progress* peer = find_peer(voter);
+  ASPEN_ASSERT(peer != nullptr);
+  return peer->counted();
 }
 
 void Core::State::maybe_commit() {
   ASPEN_ASSERT(role == RoleState::leader);
   ASPEN_ASSERT(blank.value > 0);
-  const bool early = mutant_active(Mutant::leader_counts_unstable);
-  const Index own = early ? log.last().index : disk.stable();
-  const Index reached(quorum.reached([this, own](NodeId voter) {
-    return voter == self.id ? own.value : find_peer(voter)->match.value;
-  }));
+  const Index reached(quorum.reached([this](NodeId voter) { return match_of(voter).value; }));
   ASPEN_ASSERT(reached <= log.last().index);
   // P5, thesis 3.6.2: only entries of the own term are committed by counting.
   if (reached < blank && !mutant_active(Mutant::commit_older_term)) return;
@@ -78,12 +86,20 @@ void Core::State::maybe_commit() {
   commit = reached;
   while (!proposals.empty() && proposals.front().id.index <= commit) {
     const Proposal& done = proposals.front();
-    if (!mutant_active(Mutant::uncommitted_bytes_leak)) {
-      ASPEN_ASSERT(uncommitted_bytes >= done.size_bytes);
-      uncommitted_bytes -= done.size_bytes;
-    }
     completions.push_back({done.request, Outcome::committed, done.id, Code::ok, self.id});
+    unstable.push_back(done);
     proposals.pop_front();
+  }
+  release_bytes();
+}
+
+// What the own disk does not hold yet stays in memory, also when the others have committed it.
+void Core::State::release_bytes() {
+  ASPEN_ASSERT(role == RoleState::leader);
+  for (; !unstable.empty() && unstable.front().id.index <= disk.stable(); unstable.pop_front()) {
+    if (mutant_active(Mutant::uncommitted_bytes_leak)) continue;
+    ASPEN_ASSERT(uncommitted_bytes >= unstable.front().size_bytes);
+    uncommitted_bytes -= unstable.front().size_bytes;
   }
 }
 
@@ -101,6 +117,7 @@ void Core::State::replicate() {
 }
 
 void Core::State::replicate_to(Progress& peer) {
+  if (peer.lost_data) return;
   // Each turn sends at least one entry or stops.
   for (std::size_t sent = 0; sent <= limits::window_appends_max; ++sent) {
     const bool more = peer.state == ProgressState::probe ? probe_once(peer) : send_entries(peer);
@@ -117,13 +134,14 @@ void Core::State::replicate_to(Progress& peer) {
 bool Core::State::probe_once(Progress& peer) {
   ASPEN_ASSERT(peer.state == ProgressState::probe);
   ASPEN_ASSERT(peer.window.empty());
-  if (peer.waiting) return false;
-  peer.waiting = true;
+  if (peer.waiting > 0) return false;
+  peer.waiting = 1;
   const Index last = log.last().index;
   const bool likely = peer.proven() || peer.next >= blank;
   if (!likely || peer.next > last) {
     send_append(peer, peer.next - 1);
   } else if (peer.next < log.tail_first()) {
+    peer.waiting = 2;  // the log is read for it, which may take longer
     send_spec(peer);
   } else {
     std::uint64_t bytes = 0;
@@ -183,10 +201,20 @@ void Core::State::send_heartbeat(Progress& peer) {
   peer.told_commit = std::max(peer.told_commit, known);
 }
 
+bool Core::State::wants(const PeerId& to, const AppendSpec& spec) const noexcept {
+  if (role != RoleState::leader || spec.term != term()) return false;
+  for (const Progress& peer : peers) {
+    if (peer.peer.id != to.id) continue;
+    return peer.epoch == spec.epoch && peer.state == ProgressState::probe && peer.next == spec.lo &&
+           log.term_at(spec.hi) == spec.term_hi;
+  }
+  return false;
+}
+
 Index Core::State::held_by_all() const noexcept {
   ASPEN_ASSERT(role == RoleState::leader);
   Index least = disk.stable();
-  for (const Progress& peer : peers) least = std::min(least, peer.match);
+  for (const Progress& peer : peers) least = std::min(least, peer.counted());
   ASPEN_ASSERT(least <= log.last().index);
   return least;
 }
@@ -201,7 +229,7 @@ void Core::State::on_message(const PeerId& from, const AppendReply& m) {
   if (peer == nullptr) return;
   peer->silent_ticks = 0;
   if (m.epoch != peer->epoch) return;
-  ASPEN_ASSERT(m.match <= log.last().index || !m.accepted);
+  if (m.accepted && m.match > log.last().index) return count_malformed();
   if (!m.accepted) {
     on_refused(*peer, m);
     return;
@@ -210,16 +238,20 @@ void Core::State::on_message(const PeerId& from, const AppendReply& m) {
   maybe_commit();
 }
 
-// A stale refusal is one whose hint is not below the position that is being tried.
+// Two kinds prove nothing but themselves. A refusal by a log that ends before what it had
+// acknowledged when the stream began: the peer's disk forgot, so neither its acknowledgements nor
+// its vote can be relied on, and it has to be replaced. A stale refusal is one whose hint is not
+// below the position that is being tried.
 void Core::State::on_refused(Progress& peer, const AppendReply& m) {
-  if (m.match + 1 >= peer.next) return;
+  if (m.last < peer.match_at_start) peer.lost_data = true;
+  if (peer.lost_data || m.match + 1 >= peer.next) return;
   const Index agreement = log.agreement_at_most(LogId{m.conflict_term, m.match});
   const Index at = std::max(agreement, peer.match) + 1;
   ASPEN_ASSERT(at <= log.last().index + 1);
   if (peer.state == ProgressState::probe) {
     if (at >= peer.next) return;
     peer.next = at;
-    peer.waiting = false;
+    peer.waiting = 0;
     return;
   }
   // Later refusals of the same break, and acknowledgements from before it, belong to the old
@@ -236,8 +268,7 @@ void Core::State::on_message(const PeerId& from, const HeartbeatReply& m) {
   if (m.term < term() || role != RoleState::leader) return;
   Progress* peer = find_peer(from.id);
   if (peer == nullptr) return;
-  ASPEN_ASSERT(m.match <= log.last().index);
-  ASPEN_ASSERT(m.read <= last_round);
+  if (m.match > log.last().index || m.read > last_round) return count_malformed();
   peer->silent_ticks = 0;
   peer->read = std::max(peer->read, m.read);
   if (m.epoch != peer->epoch) return;

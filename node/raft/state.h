@@ -94,6 +94,7 @@ struct Core::State {
   Epoch last_epoch;
   Index blank;  // the first entry of the own term
   Ring<Proposal> proposals;
+  Ring<Proposal> unstable;  // committed by the others, not durable here: they count as well
   std::uint64_t uncommitted_bytes = 0;
   ReadId last_round;
   Ring<LeaderRead> leader_reads;
@@ -107,6 +108,7 @@ struct Core::State {
   Ring<Proposal> lost;  // of a leadership that ended
   bool config_changed = false;
   SoftState soft_told;
+  std::uint64_t malformed = 0;
 
   friend bool operator==(const State&, const State&) noexcept = default;
 
@@ -119,6 +121,7 @@ struct Core::State {
   // False for a known id with another data directory (P14).
   [[nodiscard]] bool admits(const PeerId& from) const noexcept;
   void send(const PeerId& to, Message message, IoId after);
+  void count_malformed() noexcept { ++malformed; }
   void append_entry(Entry entry);
   void truncate(Index from);
   void on(const Tick&);
@@ -168,7 +171,10 @@ struct Core::State {
   void restart_stream(Progress& peer, Index at) noexcept;
   void tick_leader();
   [[nodiscard]] bool heard_by_quorum() const noexcept;
+  // What a voter is known to hold on its disk.
+  [[nodiscard]] Index match_of(NodeId voter) noexcept;
   void maybe_commit();
+  void release_bytes();
   void replicate();
   void replicate_to(Progress& peer);
   bool probe_once(Progress& peer);
@@ -176,6 +182,7 @@ struct Core::State {
   void send_append(Progress& peer, Index hi);
   void send_spec(Progress& peer);
   void send_heartbeat(Progress& peer);
+  [[nodiscard]] bool wants(const PeerId& to, const AppendSpec& spec) const noexcept;
   [[nodiscard]] Index held_by_all() const noexcept;
   void on_message(const PeerId& from, const AppendReply& m);
   void on_message(const PeerId& from, const HeartbeatReply& m);
@@ -187,6 +194,7 @@ struct Core::State {
   void on_message(const PeerId& from, const Heartbeat& m);
   [[nodiscard]] bool holds(const LogId& prev) const noexcept;
   [[nodiscard]] static bool readable(const std::vector<Entry>& entries) noexcept;
+  [[nodiscard]] bool plausible(const Append& m) const noexcept;
   void take_entries(std::vector<Entry>& entries);
   void commit_to(Index index) noexcept;
   [[nodiscard]] Index acknowledgeable() const noexcept;

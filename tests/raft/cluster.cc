@@ -153,6 +153,11 @@ void Cluster::release(Node& node, Send send) {
   Packet packet{node.self, send.to, Message{}};
   if (auto* message = std::get_if<Message>(&send.what)) {
     packet.message = std::move(*message);
+    // P1: a candidacy is durable before it is told.
+    if (const auto* vote = std::get_if<Vote>(&packet.message)) {
+      ASSERT_EQ(node.hard_state.term, vote->term);
+      ASSERT_EQ(node.hard_state.vote, node.self);
+    }
   } else {
     const AppendSpec& spec = std::get<AppendSpec>(send.what);
     if (node.purged.index >= spec.lo) return;

@@ -261,6 +261,20 @@ TEST(Election, OfTwoEqualPreCandidatesTheHigherIdGoesOn) {
 }
 
 // A grant holds the own candidacy back for a heartbeat, and never beyond 2T.
+// Five voters, two of them dead, and a broken link between two others: only the lowest id reaches a
+// majority. Whoever precedes it must give way when its own questions have had their answers.
+TEST(Election, APrecedenceLapsesSoThatTheOnlyOneWhoCanWinDoes) {
+  BootState boot = boot_state(5);
+  boot.self = peer_id(5);
+  Solo s(std::move(boot));
+  s.turn({Campaign{}});
+  s.from(1, PreVote{Term(2), log_id(1, 1)});
+  EXPECT_FALSE(s.sent<PreVoteReply>(1)->granted);
+  s.ticks(small_tuning().heartbeat_ticks);
+  s.from(1, PreVote{Term(2), log_id(1, 1)});
+  EXPECT_TRUE(s.sent<PreVoteReply>(1)->granted);
+}
+
 TEST(Election, AGrantedPreVoteGoesFirst) {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     BootState boot = boot_state(3);

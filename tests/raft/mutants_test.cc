@@ -1,5 +1,5 @@
-// Every known mistake of node/raft/mutants.h must be noticed by the random runs: by an assertion,
-// by a broken promise or by a cluster that does not heal.
+// Every known mistake of node/raft/mutants.h that a random run can show must be noticed by the
+// random runs: by an assertion, by a broken promise or by a cluster that does not heal.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -13,6 +13,8 @@ namespace aspen::raft {
 namespace {
 
 constexpr std::uint64_t seeds_max = 3000;
+constexpr auto first_of_the_simulator =
+    static_cast<std::size_t>(Mutant::lost_reported_as_refused) + 1;
 
 // In a process of its own; an assertion ends it with a signal.
 [[noreturn]] void hunt(Mutant mutant) {
@@ -35,7 +37,7 @@ std::string mutant_name(const testing::TestParamInfo<std::size_t>& mutant) {
   return mutant_names.at(mutant.param);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, MutantTest, testing::Range(std::size_t{1}, mutant_names.size()),
+INSTANTIATE_TEST_SUITE_P(All, MutantTest, testing::Range(std::size_t{1}, first_of_the_simulator),
                          mutant_name);
 
 }  // namespace

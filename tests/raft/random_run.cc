@@ -23,6 +23,7 @@ Tuning any_tuning(Prng& dice) {
   t.window_appends = static_cast<std::uint32_t>(dice.between(1, 4));
   t.uncommitted_bytes = dice.chance(1, 2) ? dice.between(1, 400) : 65536;
   t.tail_bytes = dice.chance(1, 2) ? 0 : dice.between(1, 2000);
+  t.read_rounds = static_cast<std::uint32_t>(dice.between(1, 4));
   t.purge_entries = dice.between(1, 20);
   return t;
 }
@@ -142,8 +143,18 @@ class Run {
     ++next_;
   }
 
+  std::uint64_t any_candidate(std::uint64_t otherwise) {
+    for (std::uint64_t n = 1; n <= cluster_.size(); ++n) {
+      const Node& node = cluster_.node(n);
+      if (node.core && node.core->soft().role == RoleState::candidate) return n;
+    }
+    return otherwise;
+  }
+
   void crash_or_restart(std::uint64_t n) {
     if (cluster_.leader() != 0 && dice_.chance(1, 2)) n = cluster_.leader();
+    // A candidate has most to lose: a vote that is not on its disk yet.
+    if (dice_.chance(1, 4)) n = any_candidate(n);
     Node& node = cluster_.node(n);
     if (!node.core) {
       cluster_.restart(n);

@@ -2,6 +2,7 @@
 // and commit notices.
 #include <gtest/gtest.h>
 
+#include "node/base/limits.h"
 #include "tests/raft/solo.h"
 
 namespace aspen::raft {
@@ -242,9 +243,108 @@ TEST(Replication, AnAnswerWithoutNewsDoesNotRepeatTheEntries) {
     EXPECT_EQ(s.spec(3), nullptr);
     EXPECT_EQ(appends_to(s, 3), 0U);
   }
+  // The log is read for it, which may take longer than a heartbeat's interval.
+  s.ticks(small_tuning().heartbeat_ticks);
+  EXPECT_EQ(s.spec(3), nullptr);
   s.ticks(small_tuning().heartbeat_ticks);
   ASSERT_NE(s.spec(3), nullptr);
   EXPECT_EQ(s.spec(3)->lo, Index(5));
+}
+
+// What the driver read late, for a stream that went on or ended, is not sent.
+TEST(Replication, AReadOfTheLogIsWantedAsLongAsItIsTheNext) {
+  Solo s(boot_state(3, std::vector<std::uint64_t>(9, 1)));
+  s.lead({2});
+  const Epoch epoch = s.sent<Append>(3)->epoch;
+  s.from(3, AppendReply{Term(2), epoch, false, Index(4), Term(1), Index(9)});
+  s.from(3, AppendReply{Term(2), epoch, true, Index(4), Term()});
+  ASSERT_NE(s.spec(3), nullptr);
+  const AppendSpec spec = *s.spec(3);
+  EXPECT_TRUE(s.core.wants(peer_id(3), spec));
+  EXPECT_FALSE(s.core.wants(peer_id(2), spec));
+  s.from(3, AppendReply{Term(2), epoch, true, Index(6), Term()});
+  EXPECT_FALSE(s.core.wants(peer_id(3), spec));
+  ASSERT_NE(s.spec(3), nullptr);
+  const AppendSpec next = *s.spec(3);
+  EXPECT_TRUE(s.core.wants(peer_id(3), next));
+  s.turn({PeerLink{peer_id(3), true}});
+  EXPECT_FALSE(s.core.wants(peer_id(3), next));
+}
+
+// A disk that hangs: the others commit, and memory stays bounded, by the cap on bytes and by the
+// number of writes in flight; when it goes on, one write holds all that gathered.
+TEST(Replication, ALeaderWhoseDiskHangsTakesNoMoreThanItsCap) {
+  Tuning tuning = small_tuning();
+  tuning.uncommitted_bytes = 400;
+  Solo s = settled_leader(tuning);
+  std::size_t writes = 0;
+  std::uint64_t taken = 0;
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    s.propose(10 + i);
+    if (s.out.io) ++writes;
+    if (s.completion(10 + i) != nullptr) {
+      EXPECT_EQ(s.completion(10 + i)->reason, Code::overloaded);
+      continue;
+    }
+    ++taken;
+    const Index last = s.last();
+    for (const std::uint64_t n : {2U, 3U}) {
+      const PeerMetrics peer = s.core.metrics().peers[n - 2];
+      s.from(n, AppendReply{Term(2), peer.epoch, true, last, Term()});
+    }
+    EXPECT_EQ(s.commit(), last);
+  }
+  EXPECT_LT(taken, 20U);
+  EXPECT_EQ(writes, limits::log_io_in_flight_max);
+  s.durable();
+  ASSERT_TRUE(s.out.io);
+  EXPECT_EQ(s.out.io->append.back().id.index, s.last());
+  s.durable();
+  EXPECT_EQ(s.stable(), s.last());
+  EXPECT_EQ(s.core.metrics().uncommitted_bytes, 0U);
+  EXPECT_EQ(s.out.commit.through, s.last());
+}
+
+// A peer whose disk forgot what it had acknowledged counts for nothing any more: an entry that only
+// it and the leader hold is not committed, and it is shown.
+TEST(Replication, APeerThatLostItsAcknowledgedLogCountsNoMore) {
+  Solo s = settled_leader();
+  s.turn({PeerLink{peer_id(2), true}});
+  const Epoch epoch = s.core.metrics().peers[0].epoch;
+  s.propose(7);
+  s.durable();
+  // From before the loss, or about a tail that was never acknowledged: no proof.
+  s.from(2, AppendReply{Term(2), epoch, false, Index(1), Term(1), Index(2)});
+  EXPECT_FALSE(s.core.metrics().peers[0].lost_data);
+  s.from(2, AppendReply{Term(2), epoch, false, Index(1), Term(1), Index(1)});
+  EXPECT_TRUE(s.core.metrics().peers[0].lost_data);
+  s.from(2, AppendReply{Term(2), epoch, true, Index(3), Term()});
+  EXPECT_EQ(s.commit(), Index(2));
+  s.propose(8);
+  EXPECT_EQ(appends_to(s, 2), 0U);
+}
+
+// What a peer with a bug may say: it is dropped and counted, and ends nothing.
+TEST(Replication, ContradictoryAnswersAreCountedAndDropped) {
+  Solo s = settled_leader();
+  const Epoch epoch = s.core.metrics().peers[0].epoch;
+  s.from(2, AppendReply{Term(2), epoch, true, Index(99), Term()});
+  s.from(2, HeartbeatReply{Term(2), epoch, ReadId(), Index(99)});
+  s.from(2, HeartbeatReply{Term(2), epoch, ReadId(5), Index(2)});
+  s.from(2, VoteReply{Term(9), true});
+  EXPECT_EQ(s.core.metrics().malformed, 4U);
+  EXPECT_EQ(s.role(), RoleState::leader);
+  EXPECT_EQ(s.core.metrics().peers[0].match, Index(2));
+
+  BootState boot = boot_state(3);
+  boot.purged = log_id(4, 5);
+  boot.hard_state.term = Term(4);
+  boot.runs.clear();
+  boot.last = boot.applied = Index(5);
+  Solo follower(std::move(boot));
+  follower.from(2, append_of(4, log_id(2, 4), {command(2, 5), command(2, 6)}));
+  EXPECT_EQ(follower.core.metrics().malformed, 1U);
+  EXPECT_EQ(follower.last(), Index(5));
 }
 
 // P9: the least of what all members hold and what the own state would survive a crash with; the

@@ -44,6 +44,14 @@ void Oracle::appended(std::size_t node, LogId id) {
                       node, id.term.value, id.index.value));
 }
 
+std::optional<std::uint64_t> Oracle::chain_of(LogId id) const {
+  if (id.index.value >= written_.size()) return std::nullopt;
+  const Written& first = written_[id.index.value];
+  if (first.term == id.term) return first.chain;
+  const auto other = written_other_.find(id);
+  return other == written_other_.end() ? std::nullopt : std::optional(other->second);
+}
+
 void Oracle::disk_changed(std::size_t node) {
   const HardState& now = disks_[node]->durable().hard_state;
   HardState& before = hard_states_[node];
@@ -201,11 +209,13 @@ void Oracle::booted(std::size_t node, Index applied_index) {
 void Oracle::acknowledged(std::size_t node, LogId id) {
   const LogImage& log = disks_[node]->view();
   if (id.index < log.purged().index) return;
-  const auto chain = log.chain_at(id.index);
-  if (!chain || log.term_at(id.index) != id.term) {
+  // A leader whose disk hangs has it in memory alone: the others' logs tell what it is.
+  const bool waits = id.index > log.last();
+  const auto chain = waits ? chain_of(id) : log.chain_at(id.index);
+  if (!chain || (!waits && log.term_at(id.index) != id.term)) {
     return violate("acknowledged entry is in the log",
-                   fmt::format("n{} acknowledges {}.{}, which its log does not hold", node,
-                               id.term.value, id.index.value));
+                   fmt::format("n{} acknowledges {}.{}, which no log holds", node, id.term.value,
+                               id.index.value));
   }
   check_quorum(node, id.index, *chain);
 }

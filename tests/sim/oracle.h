@@ -82,6 +82,8 @@ class Oracle {
   };
 
   [[nodiscard]] std::size_t disks_holding(Index index, std::uint64_t chain) const;
+  // Of an entry that some log held once.
+  [[nodiscard]] std::optional<std::uint64_t> chain_of(LogId id) const;
   void check_quorum(std::size_t node, Index index, std::uint64_t chain);
   void sent_vote(std::size_t node, std::size_t peer, Term term);
 

@@ -100,6 +100,7 @@ DriverPlan draw_driver(Dice& dice, Time election_min) {
   if (dice.percent(30)) {
     d.append_late_ppm = static_cast<std::uint32_t>(dice.log_uniform(1000, 300'000));
   }
+  if (dice.percent(30)) d.append_short_ppm = 500'000;
   if (dice.percent(40)) {
     d.tick_skew_ppm = static_cast<std::uint32_t>(dice.percent(50) ? dice.log_uniform(100, 100'000)
                                                                   : dice.between(200'000, 600'000));
@@ -217,8 +218,9 @@ std::string describe(const Plan& plan) {
   fmt::format_to(out,
                  "  driver    turn {} us, apply {} us, state every {} us, completion + {} us, ",
                  d.turn, d.apply, d.state_every, d.completion_late);
-  fmt::format_to(out, "durable twice {} ppm, append late {} ppm, clock skew {} ppm, purge {} %\n",
-                 d.durable_twice_ppm, d.append_late_ppm, d.tick_skew_ppm, d.purge_percent);
+  fmt::format_to(out, "durable twice {} ppm, append late {} ppm, short {} ppm, clock skew {} ppm, ",
+                 d.durable_twice_ppm, d.append_late_ppm, d.append_short_ppm, d.tick_skew_ppm);
+  fmt::format_to(out, "purge {} %\n", d.purge_percent);
   const auto& w = plan.workload;
   fmt::format_to(out,
                  "  workload  {} clients, think {} us, timeout {} us, reads {} %, swaps {} %, ",

@@ -76,9 +76,10 @@ struct DriverPlan {
   Time state_every = 2 * second;  // between two times that the state becomes durable
   Time completion_late = 0;       // LogDurable reaches the core up to this much later
   std::uint32_t durable_twice_ppm = 0;
-  std::uint32_t append_late_ppm = 0;  // the log is read for an append later than asked
-  std::uint32_t tick_skew_ppm = 0;    // clocks run apart by up to this much
-  std::uint32_t purge_percent = 100;  // how many permissions to purge are used
+  std::uint32_t append_late_ppm = 0;   // the log is read for an append later than asked
+  std::uint32_t append_short_ppm = 0;  // and fewer entries are sent than asked for
+  std::uint32_t tick_skew_ppm = 0;     // clocks run apart by up to this much
+  std::uint32_t purge_percent = 100;   // how many permissions to purge are used
 };
 
 struct WorkloadPlan {

@@ -365,10 +365,15 @@ void Replica::dispatch_send(raft::Send& send) {
 
 void Replica::send_append(std::size_t to, const raft::AppendSpec& spec) {
   const LogImage& log = disk_.view();
-  if (paused_ || log.term_at(spec.hi) != spec.term_hi || spec.lo <= log.purged().index) return;
+  if (paused_ || !core_->wants(peer_of(to), spec)) return;
+  if (log.term_at(spec.hi) != spec.term_hi || spec.lo <= log.purged().index) return;
   raft::Append append{spec.term, spec.prev, {}, spec.commit, spec.epoch};
-  append.entries.reserve(distance(spec.lo, spec.hi) + 1);
-  for (Index i = spec.lo; i <= spec.hi; i = i + 1) append.entries.push_back(log.at(i)->entry);
+  // The driver sends as many as it likes, at least one.
+  std::uint64_t count = distance(spec.lo, spec.hi) + 1;
+  if (dice_.ppm(world_.plan().driver.append_short_ppm)) count = dice_.between(1, count);
+  append.entries.reserve(count);
+  for (Index i = spec.lo; i < spec.lo + count; i = i + 1)
+    append.entries.push_back(log.at(i)->entry);
   world_.send(node_, to, std::move(append));
 }
 

@@ -26,9 +26,9 @@ void Workload::start() {
 
 // While most is well again, the clients know who is not.
 std::size_t Workload::any_node() {
-  const std::size_t node = dice_.below(world_.nodes());
-  if (world_.in_core(node)) return node;
-  return (node + 1) % world_.nodes();
+  std::size_t node = dice_.below(world_.nodes());
+  while (!world_.in_core(node)) node = (node + 1) % world_.nodes();
+  return node;
 }
 
 void Workload::next_turn(std::size_t client, Time after) {

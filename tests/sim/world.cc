@@ -146,6 +146,7 @@ void World::deliver(std::size_t place) {
   Flight flight = std::move(flights_[place]);
   flights_[place] = {};
   free_flights_.push_back(place);
+  if (flight.to == nobody) return;
   if (network_.encoded()) {
     auto decoded = wire::decode_raft(flight.encoded);
     if (!decoded) return oracle_.violate("what is encoded decodes", decoded.error().what);
@@ -238,40 +239,81 @@ void World::heal() {
   healed_ = true;
   record({.what = What::healed});
   network_.heal();
-  leave_one_outside();
+  Dice dice(root_.split("outside"));
+  const std::uint64_t how = dice.below(100);
+  const bool bridged = how < 15 && leave_a_bridge(dice);
+  if (!bridged && how < 50) leave_one_outside(dice);
   for (auto& replica : replicas_) {
     replica->heal();
     if (!replica->up()) replica->boot();
+    spread_ = std::max(spread_, replica->disk().view().last().value);
   }
   workload_->heal();
 }
 
 // A majority that is whole has to make progress even if somebody else can only hear, or only be
 // heard: an old leader that nobody answers must not hold up the others.
-void World::leave_one_outside() {
-  Dice dice(root_.split("outside"));
-  if (nodes() < 3 || !dice.percent(40)) return;
-  outside_ = dice.percent(60) ? leader() : dice.below(nodes());
+void World::leave_one_outside(Dice& dice) {
+  if (nodes() < 3) return;
+  const std::size_t one = dice.percent(60) ? leader() : dice.below(nodes());
   // Those inside need not know the membership yet, and then they cannot elect.
   std::size_t informed = 0;
   for (std::size_t i = 0; i < nodes(); ++i) {
-    const raft::BootState disk = replicas_[i]->disk().durable().recover();
-    if (i != outside_ && !disk.configs.empty()) ++informed;
+    if (i != one && log_of(i) != LogId{}) ++informed;
   }
-  if (informed <= nodes() / 2) {
-    outside_ = nodes_max;
-    return;
-  }
+  if (informed <= nodes() / 2) return;
+  outside_ = 1U << one;
   constexpr std::array shapes{CutShape::leader_sends_only, CutShape::leader_hears_only};
   const std::uint64_t spared = dice.below(shapes.size() + 1);
   for (std::size_t shape = 0; shape < shapes.size(); ++shape) {
     if (shape == spared) continue;
-    const Cut cut = draw_cut(shapes[shape], nodes(), outside_, dice);
+    const Cut cut = draw_cut(shapes[shape], nodes(), one, dice);
     for (std::size_t i = 0; i < nodes_max; ++i) {
       outside_cut_[i] = static_cast<std::uint8_t>(outside_cut_[i] | cut[i]);
     }
   }
   network_.add(outside_cut_);
+}
+
+LogId World::log_of(std::size_t node) const {
+  return replicas_[node]->disk().durable().last_id();
+}
+
+// As many dead as can be, and a broken link between two of the others: only who reaches all that
+// are left can lead, and must not be held up by the two. All start anew, without a message under
+// way, so that nobody has a log that those who can lead lack.
+bool World::leave_a_bridge(Dice& dice) {
+  if (nodes() < 4) return false;
+  for (auto& replica : replicas_) {
+    if (replica->up()) replica->crash();
+  }
+  for (Flight& flight : flights_) flight.to = nobody;
+  const std::size_t dead_first = dice.below(nodes());
+  const std::size_t dead = (nodes() - 1) / 2;
+  std::vector<std::size_t> alive;
+  for (std::size_t i = dead; i < nodes(); ++i) alive.push_back((dead_first + i) % nodes());
+  const std::size_t one = alive[dice.below(alive.size())];
+  const std::size_t other = alive[dice.below(alive.size())];
+  LogId bridge;
+  LogId pair;
+  for (const std::size_t i : alive) {
+    if (log_of(i) == LogId{}) return false;
+    LogId& longest = i == one || i == other ? pair : bridge;
+    longest = std::max(longest, log_of(i));
+  }
+  if (pair > bridge) return false;
+  outside_cut_[one] = static_cast<std::uint8_t>(one == other ? 0U : 1U << other);
+  outside_cut_[other] = static_cast<std::uint8_t>(one == other ? 0U : 1U << one);
+  for (std::size_t i = 0; i < dead; ++i) {
+    const std::size_t node = (dead_first + i) % nodes();
+    outside_ |= 1U << node;
+    for (std::size_t j = 0; j < nodes(); ++j) {
+      outside_cut_[node] = static_cast<std::uint8_t>(outside_cut_[node] | (1U << j));
+      outside_cut_[j] = static_cast<std::uint8_t>(outside_cut_[j] | (1U << node));
+    }
+  }
+  network_.add(outside_cut_);
+  return true;
 }
 
 bool World::has_leader() const {
@@ -282,7 +324,8 @@ bool World::has_leader() const {
 }
 
 bool World::all_equal() const {
-  const std::size_t some = in_core(0) ? 0 : 1;
+  std::size_t some = 0;
+  while (!in_core(some)) ++some;
   const LogId last = replicas_[some]->disk().durable().last_id();
   for (std::size_t i = 0; i < replicas_.size(); ++i) {
     if (!in_core(i)) continue;
@@ -295,7 +338,10 @@ bool World::all_equal() const {
 std::uint64_t World::progress() const {
   std::uint64_t sum = 0;
   for (const auto& replica : replicas_) {
-    sum += replica->disk().durable().last().value + replica->state().applied.value;
+    // A log that only grows is no progress: entries that nobody commits beget more of them.
+    const std::uint64_t wanted = std::max(spread_, oracle_.committed_last().value);
+    sum += std::min(replica->disk().durable().last().value, wanted);
+    sum += replica->state().applied.value;
   }
   return sum;
 }
@@ -324,9 +370,9 @@ void World::check_recovery() {
   }
   workload_->stop();
   check_equal();
-  if (oracle_.violated() || outside_ == nodes_max) return;
+  if (oracle_.violated() || outside_ == 0) return;
   network_.remove(outside_cut_);
-  outside_ = nodes_max;
+  outside_ = 0;
   check_equal();
 }
 

@@ -114,7 +114,9 @@ class World {
   // Who leads in the highest term; node 0 if nobody does.
   [[nodiscard]] std::size_t leader() const;
   // After heal(): one of those among whom all is well.
-  [[nodiscard]] bool in_core(std::size_t node) const noexcept { return node != outside_; }
+  [[nodiscard]] bool in_core(std::size_t node) const noexcept {
+    return ((outside_ >> node) & 1U) == 0;
+  }
 
  private:
   struct Flight {
@@ -133,7 +135,9 @@ class World {
   bool run_until(Time end, Done done);
   void record_cores();
   void heal();
-  void leave_one_outside();
+  void leave_one_outside(Dice& dice);
+  [[nodiscard]] bool leave_a_bridge(Dice& dice);
+  [[nodiscard]] LogId log_of(std::size_t node) const;
   void check_recovery();
   [[nodiscard]] std::uint64_t progress() const;
   [[nodiscard]] bool recovers(std::uint64_t elections, const std::function<bool()>& condition);
@@ -150,7 +154,8 @@ class World {
   std::vector<Flight> flights_;
   std::vector<std::size_t> free_flights_;
   bool healed_ = false;
-  std::size_t outside_ = nodes_max;  // who stays cut off when all else heals
+  std::uint32_t outside_ = 0;  // bits of those who stay cut off when all else heals
+  std::uint64_t spread_ = 0;   // what the longest log held then
   Cut outside_cut_{};
   Counters counters_;
   Trace trace_;

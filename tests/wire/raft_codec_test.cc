@@ -53,7 +53,7 @@ std::string text(const raft::Append& m) {
   return Text().of("Append", m.term, m.prev, m.commit, m.epoch, m.entries);
 }
 std::string text(const raft::AppendReply& m) {
-  return Text().of("AppendReply", m.term, m.epoch, m.accepted, m.match, m.conflict_term);
+  return Text().of("AppendReply", m.term, m.epoch, m.accepted, m.match, m.conflict_term, m.last);
 }
 std::string text(const raft::Heartbeat& m) {
   return Text().of("Heartbeat", m.term, m.commit, m.read, m.epoch, m.held);
@@ -153,7 +153,10 @@ TEST(RaftCodec, BreachesAreRefused) {
   EXPECT_TRUE(refused(append(3, 2, 7).varint(1).varint(1).u8(1).bytes("x")));  // term falls
   EXPECT_TRUE(refused(append(3, 2, 7).varint(1).varint(4).u8(1).bytes("x")));  // above the sender
   EXPECT_TRUE(refused(append(3, 2, 7).varint(1).varint(3).u8(9).bytes("x")));  // unknown kind
-  EXPECT_TRUE(refused(append(3, 2, ~0ULL).varint(1).varint(3).u8(1).bytes("")));  // index overflows
+  constexpr std::uint64_t most = std::uint64_t{1} << 62U;
+  EXPECT_FALSE(refused(append(most, 2, 7).varint(0)));
+  EXPECT_TRUE(refused(append(most + 1, 2, 7).varint(0)));  // the next term would come near a wrap
+  EXPECT_TRUE(refused(append(3, 2, ~0ULL).varint(0)));
   EXPECT_TRUE(refused(append(3, 2, 7).varint(limits::append_entries_max + 1)));
   EXPECT_TRUE(refused(append(3, 2, 7).varint(1).varint(3).u8(1).bytes(
       std::string(limits::entry_bytes_max + 1, 'x'))));

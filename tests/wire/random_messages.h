@@ -11,7 +11,7 @@ namespace aspen::wire {
 
 // A number of random magnitude, so that every length of a varint occurs.
 inline std::uint64_t any_number(Prng& prng) {
-  return prng.next() >> prng.below(64);
+  return prng.next() >> (2 + prng.below(62));
 }
 
 inline Bytes any_payload(Prng& prng, std::size_t bytes_max) {
@@ -22,7 +22,7 @@ inline Bytes any_payload(Prng& prng, std::size_t bytes_max) {
 
 inline raft::Append any_append(Prng& prng) {
   raft::Append m;
-  m.prev = LogId{Term(1 + prng.below(1000)), Index(prng.next() >> (1 + prng.below(62)))};
+  m.prev = LogId{Term(1 + prng.below(1000)), Index(any_number(prng))};
   LogId last = m.prev;
   const std::uint64_t count = prng.below(20);
   for (std::uint64_t i = 0; i < count; ++i) {
@@ -52,7 +52,8 @@ inline raft::Message any_message(Prng& prng) {
     case 4:
       return any_append(prng);
     case 5:
-      return raft::AppendReply{term, raft::Epoch(number()), flag, Index(number()), Term(number())};
+      return raft::AppendReply{term,           raft::Epoch(number()), flag, Index(number()),
+                               Term(number()), Index(number())};
     case 6:
       return raft::Heartbeat{term, Index(number()), raft::ReadId(number()), raft::Epoch(number()),
                              Index(number())};
