@@ -215,8 +215,8 @@ Result<void> validate(const Request& request) {
   return std::visit([](const auto& one) { return validate(one); }, request);
 }
 
-Result<void> validate_size(std::size_t encoded_bytes) {
-  if (encoded_bytes > limits::request_bytes_max) {
+Result<void> validate_size(const Request& request) {
+  if (etcd_size_bytes(request) + limits::etcd_envelope_bytes > limits::request_bytes_max) {
     return tl::unexpected(errors::request_too_large);
   }
   return {};

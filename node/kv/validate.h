@@ -21,9 +21,11 @@ namespace aspen::kv {
 [[nodiscard]] Result<void> validate(const CompactRequest& request);
 [[nodiscard]] Result<void> validate(const Request& request);
 
-// The size of an encoded request against limits::request_bytes_max.
-// Possible errors: request_too_large.
-[[nodiscard]] Result<void> validate_size(std::size_t encoded_bytes);
+// The size of a request in etcd's encoding.
+[[nodiscard]] std::size_t etcd_size_bytes(const Request& request);
+// That size and etcd's envelope against limits::request_bytes_max, of requests that are proposed;
+// reads have no such limit. etcd looks at it last. Possible errors: request_too_large.
+[[nodiscard]] Result<void> validate_size(const Request& request);
 
 // Holds ranges only (no nested transaction, as in etcd): it is served as a read, not proposed.
 [[nodiscard]] bool is_read_only(const TxnRequest& request) noexcept;

@@ -138,7 +138,17 @@ TEST_F(BadInput, RequestsOverTheLimitsGetEtcdsRefusalAndLeaveNothingBehind) {
                    INVALID_ARGUMENT, too_large);
     expect_refusal(cluster.put(i, std::string(limits::request_bytes_max + 1, 'k'), "v"),
                    INVALID_ARGUMENT, too_large);
-    expect_refusal(cluster.put(i, "", "v"), INVALID_ARGUMENT, "etcdserver: key is not provided");
+    // etcd looks at the size last, and not at that of reads.
+    for (const std::size_t size : {std::size_t{1}, limits::request_bytes_max + 1}) {
+      expect_refusal(cluster.put(i, "", std::string(size, 'v')), INVALID_ARGUMENT,
+                     "etcdserver: key is not provided");
+    }
+    etcdserverpb::TxnRequest reading;
+    reading.add_success()->mutable_request_range()->set_key(
+        std::string(limits::request_bytes_max + 1, 'k'));
+    etcdserverpb::TxnResponse read;
+    grpc::ClientContext reads;
+    EXPECT_TRUE(cluster.kv(i).Txn(&reads, reading, &read).ok());
     EXPECT_EQ(cluster.put(i, "large", std::string(4 << 20, 'v')).error_code(), RESOURCE_EXHAUSTED);
     etcdserverpb::TxnRequest request;
     etcdserverpb::TxnResponse response;

@@ -57,9 +57,11 @@ TEST(Validate, SingleRequests) {
   EXPECT_EQ(error_of(compact(-5)), Error{}) << "that is for the store to say";
 }
 
-TEST(Validate, SizesUpToTheLimit) {
-  EXPECT_TRUE(validate_size(limits::request_bytes_max).has_value());
-  EXPECT_EQ(validate_size(limits::request_bytes_max + 1).error(), errors::request_too_large);
+TEST(Validate, SizesUpToTheLimitWithEtcdsEnvelope) {
+  // A value of that size has a tag, a length of three bytes, and the key's three before it.
+  const std::size_t most = limits::request_bytes_max - limits::etcd_envelope_bytes - 3 - 4;
+  EXPECT_TRUE(validate_size(put("k", std::string(most, 'v'))).has_value());
+  EXPECT_EQ(validate_size(put("k", std::string(most + 1, 'v'))).error(), errors::request_too_large);
 }
 
 TEST(Validate, EachListOfATransactionIsLimitedAndNestingUsesItUp) {

@@ -1,25 +1,13 @@
 #include "node/adapter/grpc/etcd_kv_service.h"
 
-#include <type_traits>
 #include <utility>
 
-#include "node/base/limits.h"
 #include "node/wire/etcd_codec.h"
 
 namespace aspen::adapter {
 namespace {
 
 constexpr const char* kv_service = "etcdserverpb.KV";
-
-// etcd measures a write inside its envelope. A read is bounded by gRPC's limit alone.
-template <class Request>
-bool too_large(const Request& request) {
-  if constexpr (std::is_same_v<Request, etcdserverpb::RangeRequest>) {
-    return false;
-  } else {
-    return request.ByteSizeLong() + limits::etcd_envelope_bytes > limits::request_bytes_max;
-  }
-}
 
 // Each body has an encode() of its own.
 constexpr auto encode_body = [](auto&& body, auto& response) {
@@ -34,14 +22,9 @@ template <class Domain, class Body, class Request, class Response>
 ::grpc::ServerUnaryReactor* EtcdKvService::forward(Operation<Domain, Body> operation,
                                                    ::grpc::CallbackServerContext* context,
                                                    const Request* request, Response* response) {
-  const bool refused = too_large(*request);
-  auto start = [this, refused, method = operation.method,
+  auto start = [this, method = operation.method,
                 domain = wire::decode(std::move(*const_cast<Request*>(request)))](
                    gateway::Deadline deadline, UnaryCall<Response>* call) mutable {
-    if (refused) {
-      call->refuse(Error{Code::invalid_argument, "etcdserver: request is too large"});
-      return;
-    }
     (frontend_.service.*method)(std::move(domain), deadline, etcd_done<Body>(call, encode_body));
   };
   return serve({frontend_, operation.metrics, operation.effect}, *context, response,
