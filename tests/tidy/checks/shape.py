@@ -119,8 +119,12 @@ def check_readmes(root, files):
         readme = root / folder / "README.md"
         if not readme.is_file():
             yield folder, 1, "readme", "no README.md"
-        elif len(readme.read_text().splitlines()) > README_LINES_MAX:
+            continue
+        lines = readme.read_text().splitlines()
+        if len(lines) > README_LINES_MAX:
             yield folder + "/README.md", 1, "readme", f"more than {README_LINES_MAX} lines"
+        if not lines or not lines[0].startswith("# "):
+            yield folder + "/README.md", 1, "readme", "line 1 is not a title, '# name'"
 
 
 def mirrors_module(root, module):
