@@ -26,6 +26,7 @@
 #include "node/replica/node_actor.h"
 #include "node/replica/raft_actor.h"
 #include "node/resources.h"
+#include "node/stopping_health.h"
 #include "node/version.h"
 
 namespace aspen {
@@ -98,7 +99,7 @@ struct Assembly::Parts {
   Parts(const NodeConfig& node_config, LogSink& log_sink)
       : config(node_config),
         log(log_sink),
-        health(clock.now()),
+        board(clock.now()),
         fatal(log_sink),
         identity_store(files, node_config.data_dir) {}
 
@@ -121,7 +122,8 @@ struct Assembly::Parts {
   adapter::posix::PosixEntropy entropy;
   adapter::posix::PosixFileSystem files;
   adapter::PrometheusTelemetry telemetry;
-  LockedHealthBoard health;
+  LockedHealthBoard board;
+  StoppingHealth health{board};
   ProcessFatal fatal;
   FileIdentityStore identity_store;
   replica::Identity identity;
@@ -372,6 +374,11 @@ std::unique_ptr<StartFailure> Assembly::start() {
 
 void Assembly::stop() {
   Parts& parts = *parts_;
+  // First, so that nobody is sent here while clients are drained.
+  parts.health.stop();
+  if (parts.node && !parts.node.tell(replica::Stopping{})) {
+    parts.log.warn("node", "the node's actor did not hear of the stop");
+  }
   if (parts.grpc != nullptr) parts.grpc->stop(drain_time);
   parts.http.reset();
   if (parts.system != nullptr) {

@@ -49,6 +49,7 @@ void NodeActor::on(GetNode&&, actor::Responder<NodeState>&& responder, Context& 
           }
           if (state.replica.disk_full) state.errors.emplace_back("the disk is full");
         }
+        if (self.stopping_) state.phase = NodePhase::stopping;
         if (!self.doubt_.empty()) state.errors.push_back(self.doubt_);
         shared->reply(std::move(state));
       });

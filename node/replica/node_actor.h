@@ -72,8 +72,11 @@ struct IdentityRefused {
   std::string reason;  // for people
 };
 
+// The node drains its clients and then ends; the actors go on until then.
+struct Stopping {};
+
 using NodeProtocol = actor::Protocol<GetNode, InitCluster, PlaceAssigned, MemberProbed,
-                                     MemberAssigned, PeerLinkChanged, IdentityRefused>;
+                                     MemberAssigned, PeerLinkChanged, IdentityRefused, Stopping>;
 
 class NodeActor final : public actor::Actor<NodeActor, NodeProtocol> {
  public:
@@ -97,6 +100,7 @@ class NodeActor final : public actor::Actor<NodeActor, NodeProtocol> {
   void on(MemberAssigned&& message, Context& context) noexcept;
   void on(PeerLinkChanged&& message, Context& context) noexcept;
   void on(IdentityRefused&& message, Context& context) noexcept;
+  void on(Stopping&&, Context&) noexcept { stopping_ = true; }
 
  private:
   // probing -> assigning -> done; any failure ends it with an answer to the caller.
@@ -130,6 +134,7 @@ class NodeActor final : public actor::Actor<NodeActor, NodeProtocol> {
   // again can end what it began.
   bool half_done_ = false;
   std::uint64_t round_ = 0;  // of Inits, so that late answers to a former one are told apart
+  bool stopping_ = false;
   std::set<NodeId> linked_;  // members that accept this node: at most limits::members_max
   std::string doubt_;        // why the members refuse this node's identity; empty: they do not
 };

@@ -115,10 +115,18 @@ TEST_F(Stop, WithoutAMajorityEndsWaitingCallsInTime) {
     const HttpAnswer metrics = cluster.http(0, "/metrics");
     return metrics.body.find("\naspen_proposals_pending 1\n") != std::string::npos;
   }));
+  std::atomic<bool> not_ready{false};
+  std::jthread probing([&](const std::stop_token& ended) {
+    while (!ended.stop_requested() && !not_ready) {
+      const HttpAnswer ready = cluster.http(0, "/readyz");
+      not_ready = ready.status == 503 && ready.body.find("stopping") != std::string::npos;
+    }
+  });
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(cluster.processes().terminate(0), 0);
   EXPECT_LE(std::chrono::steady_clock::now() - begin, seconds(5));
   waiting.join();
+  EXPECT_TRUE(not_ready) << "nobody is to be sent to a node that drains";
   EXPECT_EQ(told.error_code(), grpc::StatusCode::UNAVAILABLE) << told.error_message();
 }
 

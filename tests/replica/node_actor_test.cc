@@ -150,6 +150,21 @@ TEST(NodeActor, AnInitThatOnlyItsOwnNodeDidNotFollowIsOfUnknownOutcome) {
   EXPECT_TRUE(init(cluster, cluster.init_request()).has_value());
 }
 
+TEST(NodeActor, ANodeThatStopsSaysSo) {
+  SimCluster cluster(1, seed);
+  cluster.init();
+  const auto phase = [&cluster] {
+    std::optional<NodePhase> said;
+    cluster.at(0).node.ask_from_outside(
+        GetNode{}, [&said](Result<NodeState>&& state) { said = state.value().phase; });
+    cluster.world.run_until_idle();
+    return said.value();
+  };
+  EXPECT_EQ(phase(), NodePhase::running);
+  told(cluster.at(0).node.tell(Stopping{}));
+  EXPECT_EQ(phase(), NodePhase::stopping);
+}
+
 TEST(NodeActor, AMemberOfAnotherClusterIsNotTaken) {
   SimCluster cluster(3, seed);
   InitCluster alone = cluster.init_request();
