@@ -249,12 +249,18 @@ std::unique_ptr<StartFailure> Assembly::Parts::open_transport() {
       adapter::tcp::TcpTransport::create();
   if (!created) return failure("network", created.error());
   transport = std::move(*created);
-  // Said here, where it is a matter of configuration; the NodeServer listens for good.
+  // Said here, where it is a matter of configuration and the cause is known; those who listen for
+  // good come later, and two of them cannot tell what is wrong.
   NoConnections nobody;
-  const Result<std::unique_ptr<Listener>> tried = transport->listen(config.listen_peer, nobody);
-  if (!tried) {
-    return std::make_unique<StartFailure>(StartFailure{
-        exit_usage, "--listen-peer " + config.listen_peer + ": " + tried.error().what});
+  const std::pair<const char*, const std::string*> ports[] = {
+      {"--listen-peer", &config.listen_peer},
+      {"--listen-client", &config.listen_client},
+      {"--listen-http", &config.listen_http}};
+  for (const auto& [flag, address] : ports) {
+    const Result<std::unique_ptr<Listener>> tried = transport->listen(*address, nobody);
+    if (tried) continue;
+    return std::make_unique<StartFailure>(
+        StartFailure{exit_usage, std::string(flag) + " " + *address + ": " + tried.error().what});
   }
   return nullptr;
 }

@@ -183,7 +183,17 @@ TEST_F(BadInput, APortInUseIsNamedWithItsFlag) {
       {"--listen-http", taken.http_port}};
   for (const auto& [flag, port] : ports) {
     const std::string address = "127.0.0.1:" + std::to_string(port);
-    expect_no_start({flag + "=" + address}, exit_usage, {flag, address, "in use"});
+    expect_no_start({flag + "=" + address}, exit_usage,
+                    {flag + " " + address + ": listen: the port is in use by another process"});
+  }
+}
+
+TEST_F(BadInput, AnAddressThatIsNotThisMachinesIsNamedWithItsFlag) {
+  for (const std::string flag : {"--listen-client", "--listen-peer", "--listen-http"}) {
+    expect_no_start({flag + "=192.0.2.1:2379"}, exit_usage,
+                    {flag + " 192.0.2.1:2379: listen: this machine has no such address"});
+    expect_no_start({flag + "=no such host:2379"}, exit_usage,
+                    {flag + " no such host:2379: ", "expected"});
   }
 }
 
