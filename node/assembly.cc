@@ -165,7 +165,8 @@ std::unique_ptr<StartFailure> Assembly::Parts::load_identity() {
     if (identity.name == config.name) return nullptr;
     return std::make_unique<StartFailure>(StartFailure{
         exit_identity, "the data directory belongs to node '" + identity.name + "', not to '" +
-                           config.name + "': give it its own directory, or an empty one"});
+                           config.name + "': start this node with its own directory; without it " +
+                           "its identity is lost, replace this member"});
   }
   if (loaded.error().code != Code::not_found) return failure("identity", loaded.error());
   // Born now: with data but without its identity it must not answer as the old node (rule P14).

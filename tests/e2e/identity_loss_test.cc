@@ -130,6 +130,8 @@ TEST_F(IdentityLoss, ExchangedDirectoriesAreRefusedByTheirNames) {
     cluster.processes().start(node);
     EXPECT_EQ(cluster.processes().wait_end(node, seconds(20)), exit_identity);
     EXPECT_TRUE(cluster.logged(node, "the data directory belongs to node")) << cluster.log(node);
+    EXPECT_TRUE(cluster.logged(node, advice)) << cluster.log(node);
+    EXPECT_FALSE(cluster.logged(node, "empty")) << cluster.log(node);
   }
   fs::rename(directory(1), directory(1) + ".tmp");
   fs::rename(directory(2), directory(1));
