@@ -329,7 +329,14 @@ std::unique_ptr<StartFailure> Assembly::Parts::spawn_actors() {
   peers->set_raft(raft);
   const auto spawned = system->spawn<replica::NodeActor>(
       permanent("node"),
-      replica::NodeActor::Parts{clock, entropy, identity_store, *peers, log, fatal, raft});
+      replica::NodeActor::Parts{clock,
+                                entropy,
+                                identity_store,
+                                *peers,
+                                log,
+                                fatal,
+                                raft,
+                                {config.advertise_peer, config.advertise_client}});
   if (!spawned) return failure("node", spawned.error());
   node = *spawned;
   connect_handlers(memory, ClusterTargets{raft, node, log});

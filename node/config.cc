@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <map>
 
@@ -118,16 +119,41 @@ std::string unknown_key(const std::string& where, const std::string& key) {
   return text + " (--help lists all)";
 }
 
+std::string variable_name(const std::string& key) {
+  std::string name = "ASPEN_" + key;
+  std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+    if (c == '-') return '_';
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  return name;
+}
+
+// Variables that look like a mistyped key. Others may be meant for somebody else: a Kubernetes
+// service named aspen gives every pod an ASPEN_SERVICE_HOST.
+std::vector<std::string> mistyped_variables(const std::vector<std::string>& environment) {
+  constexpr std::size_t distance_max = 2;
+  std::vector<std::string> names;
+  for (const std::string& key : known_keys()) names.push_back(variable_name(key));
+  std::vector<std::string> warnings;
+  for (const std::string& variable : environment) {
+    const std::string name = variable.substr(0, variable.find('='));
+    if (name.rfind("ASPEN_", 0) != 0) continue;
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    const auto near = std::find_if(names.begin(), names.end(), [&name](const std::string& known) {
+      return edit_distance(name, known) <= distance_max;
+    });
+    if (near == names.end()) continue;
+    warnings.push_back("the environment variable " + name + " is not known; did you mean " + *near +
+                       "?");
+  }
+  return warnings;
+}
+
 // Flags of the environment, as arguments: the command line comes after them and wins.
 std::vector<std::string> environment_arguments(const std::vector<std::string>& environment) {
   std::vector<std::string> arguments;
   for (const std::string& key : known_keys()) {
-    std::string name = "ASPEN_" + key;
-    std::transform(name.begin(), name.end(), name.begin(), [](char c) {
-      if (c == '-') return '_';
-      return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    });
-    name += "=";
+    const std::string name = variable_name(key) + "=";
     for (const std::string& variable : environment) {
       // An empty variable is an absent one.
       if (variable.rfind(name, 0) == 0 && variable.size() > name.size()) {
@@ -167,7 +193,10 @@ std::optional<std::string> check_reflection_flags(const std::vector<std::string>
 // Takes what the command line and the environment left open from the file.
 std::optional<std::string> read_file(const std::string& path, CLI::App& app, Raw& raw) {
   std::ifstream file(path);
-  if (!file) return "--config " + path + ": the file cannot be read";
+  // A folder opens as well as a file does, and reads as an empty one.
+  std::error_code unknown;
+  if (!file || std::filesystem::is_directory(path, unknown))
+    return "--config " + path + ": the file cannot be read";
   for (const CLI::ConfigItem& item : CLI::ConfigTOML().from_config(file)) {
     const std::string key = item.fullname();
     const std::vector<std::string> known = known_keys();
@@ -176,7 +205,8 @@ std::optional<std::string> read_file(const std::string& path, CLI::App& app, Raw
     }
     if (item.inputs.size() != 1) return "--config " + path + ": '" + key + "' needs one value";
     if (app.get_option("--" + key)->count() > 0) continue;
-    if (key == "grpc-reflection") {
+    if (key == reflection_key) {
+      if (auto wrong = check_reflection(item.inputs[0])) return "--config " + path + ": " + *wrong;
       raw.grpc_reflection = item.inputs[0] == "true";
     } else {
       raw.text[key] = item.inputs[0];
@@ -299,7 +329,7 @@ std::optional<std::string> unknown_flag(const std::vector<std::string>& argument
 }
 
 CommandLine refused(const std::string& text) {
-  return CommandLine{std::nullopt, "aspen-node: " + text + "\n", 2};
+  return CommandLine{std::nullopt, "aspen-node: " + text + "\n", {}, 2};
 }
 
 }  // namespace
@@ -352,9 +382,9 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments,
   try {
     app.parse(all);
   } catch (const CLI::CallForHelp&) {
-    return CommandLine{std::nullopt, app.help(), 0};
+    return CommandLine{std::nullopt, app.help(), {}, 0};
   } catch (const CLI::CallForVersion&) {
-    return CommandLine{std::nullopt, std::string("aspen-node ") + version + "\n", 0};
+    return CommandLine{std::nullopt, std::string("aspen-node ") + version + "\n", {}, 0};
   } catch (const CLI::ParseError& error) {
     if (auto wrong = unknown_flag(arguments)) return refused(*wrong);
     return refused(error.what());
@@ -368,7 +398,7 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments,
   }
   NodeConfig config;
   if (auto wrong = check(raw, config)) return refused(*wrong);
-  return CommandLine{config, "", 0};
+  return CommandLine{config, "", mistyped_variables(environment), 0};
 }
 
 }  // namespace aspen

@@ -21,8 +21,9 @@ struct NodeConfig {
   std::string listen_client = ":2379";
   std::string listen_peer = ":2380";
   std::string listen_http = ":2381";
-  std::string
-      advertise_client;  // only shown to peers and clients; the membership has the last word
+  // How this node believes to be reached. Compared with its entry of the membership at Init, and a
+  // difference is warned of: the membership has the last word. Empty: nothing is compared.
+  std::string advertise_client;
   std::string advertise_peer;
   std::string peer_secret_file;
   Duration election_timeout = std::chrono::seconds(1);
@@ -36,8 +37,9 @@ struct NodeConfig {
 
 // What the command line asks for.
 struct CommandLine {
-  std::optional<NodeConfig> config;  // absent: print `text` and end with `exit_status`
-  std::string text;                  // help, version, or what is wrong and what is accepted
+  std::optional<NodeConfig> config;   // absent: print `text` and end with `exit_status`
+  std::string text;                   // help, version, or what is wrong and what is accepted
+  std::vector<std::string> warnings;  // beside a configuration: what is probably not meant
   int exit_status = 0;
 };
 

@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
   const std::unique_ptr<aspen::LogSink> log = aspen::adapter::make_log_sink(
       {json ? aspen::adapter::LineFormat::json : aspen::adapter::LineFormat::text,
        level_of(line.config->log_level), line.config->name});
+  for (const std::string& warning : line.warnings) log->warn("node", warning);
   aspen::Assembly assembly(*line.config, *log);
   if (const auto failure = assembly.start()) {
     log->error("node", failure->text);

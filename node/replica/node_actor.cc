@@ -254,7 +254,26 @@ Result<void> NodeActor::take_place(const Identity& place) noexcept {
   ASPEN_ASSERT(!identity_.initialised());
   if (Result<void> saved = parts_.identity.save(place); !saved) return saved;
   identity_ = place;
+  compare_addresses();
   return {};
+}
+
+// The membership has the last word: names of one address may differ.
+void NodeActor::compare_addresses() noexcept {
+  const Member* own = identity_.bootstrap.find(identity_.self.id);
+  ASPEN_ASSERT(own != nullptr);
+  const Advertised& said = parts_.advertised;
+  if (!said.peer_address.empty() && said.peer_address != own->peer_address) {
+    parts_.log.warn("init", "the cluster knows this node by another address than --advertise-peer",
+                    {{"member", own->peer_address}, {"advertised", said.peer_address}});
+  }
+  const auto& clients = own->client_addresses;
+  const bool known =
+      std::find(clients.begin(), clients.end(), said.client_address) != clients.end();
+  if (said.client_address.empty() || known) return;
+  ASPEN_ASSERT(!clients.empty());
+  parts_.log.warn("init", "the cluster knows this node by other addresses than --advertise-client",
+                  {{"member", clients.front()}, {"advertised", said.client_address}});
 }
 
 void NodeActor::on(PlaceAssigned&& message, Context&) noexcept {

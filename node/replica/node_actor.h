@@ -78,6 +78,12 @@ struct Stopping {};
 using NodeProtocol = actor::Protocol<GetNode, InitCluster, PlaceAssigned, MemberProbed,
                                      MemberAssigned, PeerLinkChanged, IdentityRefused, Stopping>;
 
+// How this node believes to be reached; empty: it has no opinion.
+struct Advertised {
+  std::string peer_address;
+  std::string client_address;
+};
+
 class NodeActor final : public actor::Actor<NodeActor, NodeProtocol> {
  public:
   using Context = actor::Context<NodeActor>;
@@ -89,6 +95,7 @@ class NodeActor final : public actor::Actor<NodeActor, NodeProtocol> {
     LogSink& log;
     Fatal& fatal;
     actor::Ref<RaftProtocol> raft;
+    Advertised advertised = {};
   };
   explicit NodeActor(const Parts& parts) : parts_(parts) {}
 
@@ -126,6 +133,7 @@ class NodeActor final : public actor::Actor<NodeActor, NodeProtocol> {
   void end_init(const Error& error) noexcept;
   void doubt(std::string reason) noexcept;
   [[nodiscard]] Result<void> take_place(const Identity& place) noexcept;
+  void compare_addresses() noexcept;
 
   const Parts parts_;
   Identity identity_;

@@ -134,6 +134,29 @@ TEST(Config, BadValuesNameTheFlagAndWhatIsAccepted) {
   }
 }
 
+TEST(Config, TheFileIsAFileAndMeansWhatItSays) {
+  const CommandLine folder = parse({"--config=" + testing::TempDir()});
+  EXPECT_FALSE(folder.config.has_value());
+  EXPECT_NE(folder.text.find("cannot be read"), std::string::npos) << folder.text;
+  for (const char* wrong : {"\"ture\"", "\"yes\"", "1"}) {
+    const ConfigFile file(std::string("grpc-reflection = ") + wrong + "\n");
+    const CommandLine line = parse({file.flag()});
+    EXPECT_FALSE(line.config.has_value()) << wrong;
+    EXPECT_NE(line.text.find("true or false"), std::string::npos) << line.text;
+  }
+  const ConfigFile file("grpc-reflection = true\n");
+  EXPECT_TRUE(parse({file.flag()}).config->grpc_reflection);
+}
+
+TEST(Config, AVariableThatLooksMistypedIsWarnedOf) {
+  const CommandLine line = parse({}, {"ASPEN_ELECTION_TIMOUT=1s", "ASPEN_SERVICE_HOST=10.0.0.1",
+                                      "ASPEN_ENDPOINTS=a:1", "ASPEN_NAME=n2", "PATH=/bin"});
+  ASSERT_TRUE(line.config.has_value()) << line.text;
+  ASSERT_EQ(line.warnings.size(), 1U);
+  EXPECT_NE(line.warnings[0].find("ASPEN_ELECTION_TIMOUT"), std::string::npos);
+  EXPECT_NE(line.warnings[0].find("ASPEN_ELECTION_TIMEOUT?"), std::string::npos);
+}
+
 TEST(Config, HelpAndVersionAreNoErrors) {
   const CommandLine help = parse_command_line({"--help"}, {});
   EXPECT_EQ(help.exit_status, 0);

@@ -165,6 +165,26 @@ TEST(NodeActor, ANodeThatStopsSaysSo) {
   EXPECT_EQ(phase(), NodePhase::stopping);
 }
 
+// Goal: what --advertise-* says counts for something. Method: one node believes to be reached at
+// other addresses than Init gives it, one at the same, one has no opinion.
+TEST(NodeActor, AnAddressThatTheMembershipDoesNotShareIsWarnedOf) {
+  SimCluster cluster(3, seed);
+  for (const std::size_t at : {0U, 1U}) {
+    SimNode& node = cluster.at(at);
+    node.crash();
+    const std::string host = at == 0 ? "n1" : "another";
+    node.advertised = {host + ":2380", host + ":2379"};
+    node.start();
+  }
+  cluster.init();
+  EXPECT_TRUE(cluster.at(0).log_sink.warnings.empty());
+  EXPECT_TRUE(cluster.at(2).log_sink.warnings.empty());
+  const std::vector<std::string>& warnings = cluster.at(1).log_sink.warnings;
+  ASSERT_EQ(warnings.size(), 2U);
+  EXPECT_NE(warnings[0].find("--advertise-peer"), std::string::npos);
+  EXPECT_NE(warnings[1].find("--advertise-client"), std::string::npos);
+}
+
 TEST(NodeActor, AMemberOfAnotherClusterIsNotTaken) {
   SimCluster cluster(3, seed);
   InitCluster alone = cluster.init_request();

@@ -56,9 +56,9 @@ void SimNode::start() {
                                 replica)
              .value();
   node = system
-             ->spawn<NodeActor>(
-                 actor::ChildOptions{},
-                 NodeActor::Parts{cluster.world, entropy, identity, *this, log_sink, fatal, raft})
+             ->spawn<NodeActor>(actor::ChildOptions{},
+                                NodeActor::Parts{cluster.world, entropy, identity, *this, log_sink,
+                                                 fatal, raft, advertised})
              .value();
 }
 

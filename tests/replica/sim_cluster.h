@@ -62,6 +62,15 @@ class RecordedFatal final : public Fatal {
   std::vector<Error> errors;
 };
 
+class RecordedLog final : public LogSink {
+ public:
+  void write(LogLevel level, std::string_view, std::string_view message,
+             std::initializer_list<LogField>) override {
+    if (level >= LogLevel::warn) warnings.emplace_back(message);
+  }
+  std::vector<std::string> warnings;
+};
+
 class SimCluster;
 
 // A send within a test's own bounds.
@@ -100,7 +109,8 @@ class SimNode final : public Peers {
   RecordedFatal fatal;
   SeededEntropy entropy;
   NullTelemetry telemetry;
-  NullLog log_sink;
+  RecordedLog log_sink;
+  Advertised advertised;
   Config members;
   std::uint64_t free_bytes = UINT64_MAX;
   std::unique_ptr<actor::SimSystem> system;  // null: crashed
