@@ -6,8 +6,8 @@
 
 namespace aspen {
 
-// The memory limit of the cgroup (v2 or v1) below `root` if there is one, otherwise half of the
-// machine's memory. `root` is "/" but for tests.
+// The smallest memory limit of this process's cgroup (v2 or v1) and of those above it, below `root`
+// if there is one, otherwise half of the machine's memory. `root` is "/" but for tests.
 [[nodiscard]] std::uint64_t memory_limit_bytes(const std::string& root);
 
 }  // namespace aspen
