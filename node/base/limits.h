@@ -79,6 +79,8 @@ inline constexpr std::size_t parked_messages_max = 4096;
 inline constexpr std::size_t physical_waits_max = 1024;
 // Steps of a scan between two looks at its deadline.
 inline constexpr std::size_t scan_steps_per_check = 256;
+// Writes that wait for the log writer's mailbox.
+inline constexpr std::size_t log_writes_waiting_max = 1U << 20U;
 // Reads of the log under way for one follower.
 inline constexpr std::size_t log_reads_per_peer_max = window_appends_max;
 inline constexpr std::size_t log_line_bytes_max = 4096;

@@ -5,6 +5,7 @@
 
 #include "node/base/assert.h"
 #include "node/base/limits.h"
+#include "node/replica/disk_metrics.h"
 #include "node/replica/errors.h"
 
 namespace aspen::replica {
@@ -23,10 +24,7 @@ constexpr std::size_t entries_per_batch = 1024;
 }  // namespace
 
 Applier::Applier(Parts parts)
-    : parts_(std::move(parts)),
-      apply_seconds_(parts_.telemetry.histogram(
-          {"aspen_apply_seconds", "Time of applying one batch of entries.", {}},
-          Buckets::request_seconds)) {
+    : parts_(std::move(parts)), apply_seconds_(apply_seconds_of(parts_.telemetry)) {
   ASPEN_ASSERT(parts_.log != nullptr);
 }
 

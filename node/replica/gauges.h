@@ -3,6 +3,7 @@
 
 #include "node/base/assert.h"
 #include "node/port/telemetry.h"
+#include "node/replica/disk_metrics.h"
 #include "node/replica/raft_actor.h"
 #include "node/replica/slow_reads.h"
 
@@ -19,6 +20,13 @@ inline void register_absent(Telemetry& telemetry) {
   ASPEN_MAYBE(&telemetry.histogram(
       {"aspen_snapshot_restore_seconds", "Time of installing a snapshot of a peer.", {}},
       Buckets::disk_seconds));
+}
+
+// Series that the children fill, so that they are there before a child is.
+inline void register_early(Telemetry& telemetry) {
+  ASPEN_MAYBE(&fsync_seconds_of(telemetry));
+  ASPEN_MAYBE(&log_bytes_of(telemetry));
+  ASPEN_MAYBE(&apply_seconds_of(telemetry));
 }
 
 struct RaftActor::Gauges {

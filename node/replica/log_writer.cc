@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "node/base/assert.h"
+#include "node/replica/disk_metrics.h"
 
 namespace aspen::replica {
 
@@ -12,11 +13,8 @@ constexpr Duration retry_delay = std::chrono::milliseconds(50);
 
 LogWriter::LogWriter(Parts parts)
     : parts_(std::move(parts)),
-      fsync_seconds_(parts_.telemetry.histogram(
-          {"aspen_wal_fsync_seconds", "Time of one fsync of the Raft log.", {}},
-          Buckets::disk_seconds)),
-      log_bytes_(
-          parts_.telemetry.gauge({"aspen_log_size_bytes", "Bytes of the Raft log on disk.", {}})) {
+      fsync_seconds_(fsync_seconds_of(parts_.telemetry)),
+      log_bytes_(log_bytes_of(parts_.telemetry)) {
   ASPEN_ASSERT(parts_.log != nullptr);
 }
 

@@ -63,10 +63,7 @@ void RaftActor::on(LogDone&& message, Context&) noexcept {
   if (!is_current(message.boot)) return;
   ASPEN_ASSERT(core_.has_value());
   core_->step(raft::LogDurable{message.io});
-  while (!parked_.empty() && parked_.front().after <= message.io) {
-    outgoing_.push_back(std::move(parked_.front().cast));
-    parked_.pop_front();
-  }
+  parked_.release(message.io, outgoing_);
 }
 
 // Entries wait that find no room, and votes would wait behind them. Nothing of them was
@@ -140,12 +137,13 @@ void RaftActor::dispatch(raft::Effects&& effects) noexcept {
   for (raft::Send& each : effects.sends) send(std::move(each));
   flush_outgoing();
   if (effects.io) writes_.push_back(WriteLog{std::move(*effects.io)});
+  ASPEN_ASSERT(writes_.size() <= limits::log_writes_waiting_max);
   while (!writes_.empty() && log_writer_.tell(std::move(writes_.front()))) writes_.pop_front();
   if (effects.config) on_config(*effects.config);
   if (effects.soft) on_soft(*effects.soft);
   for (const raft::Completion& completion : effects.completions) complete(completion);
   if (effects.commit.after < effects.commit.through) hand_over(std::move(effects.commit));
-  while (!applies_.empty() && applier_.tell(std::move(applies_.front()))) applies_.pop_front();
+  if (apply_ && applier_.tell(std::move(*apply_))) apply_.reset();
   grant(effects.reads);
   if (effects.soft && effects.soft->leader.value != 0) route_waiting();
   if (effects.purge) {
@@ -162,13 +160,12 @@ void RaftActor::send(raft::Send&& each) noexcept {
     if (!asked) ASPEN_MAYBE(log_reads_.finish(each.to.id, *spec));
     return;
   }
-  OutgoingCast cast{each.to.id, wire::cast_raft, wire::encode(std::get<raft::Message>(each.what))};
+  raft::Message& message = std::get<raft::Message>(each.what);
   if (each.after == raft::IoId()) {
-    outgoing_.push_back(std::move(cast));
-    return;
+    outgoing_.push_back({each.to.id, wire::cast_raft, wire::encode(message)});
+  } else {
+    parked_.add(each.after, each.to.id, std::move(message));
   }
-  ASPEN_ASSERT(parked_.empty() || parked_.back().after <= each.after);
-  parked_.push_back({each.after, std::move(cast)});
 }
 
 void RaftActor::flush_outgoing() noexcept {
@@ -198,11 +195,25 @@ void RaftActor::hand_over(raft::CommitRange&& range) noexcept {
     handed_over_.push_back({apply.range.through, bytes});
     handed_over_bytes_ += bytes;
   }
-  applies_.push_back(std::move(apply));
+  queue(std::move(apply));
   if (applied_term_ < *term) {
     applied_term_ = *term;
     route_overtaken(*term);
   }
+}
+
+// One message, however long the applier's mailbox stays full.
+void RaftActor::queue(ApplyCommitted&& apply) noexcept {
+  if (!apply_) {
+    apply_ = std::move(apply);
+    return;
+  }
+  ASPEN_ASSERT(apply_->range.through == apply.range.after);
+  apply_->range.through = apply.range.through;
+  apply_->range.entries.clear();  // read from the log
+  apply_->term = apply.term;
+  for (Waiting& each : apply.waiting) apply_->waiting.push_back(std::move(each));
+  ASPEN_ASSERT(apply_->waiting.size() <= distance(apply_->range.after, apply_->range.through));
 }
 
 void RaftActor::on_soft(const raft::SoftState& soft) noexcept {

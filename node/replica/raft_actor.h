@@ -31,6 +31,7 @@
 #include "node/port/telemetry.h"
 #include "node/replica/identity.h"
 #include "node/replica/log_reads.h"
+#include "node/replica/parked.h"
 #include "node/replica/peers.h"
 #include "node/replica/protocols.h"
 #include "node/replica/sequence_table.h"
@@ -114,10 +115,6 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
     NodeId from;
     wire::ForwardReply refusal;  // complete but for its code
   };
-  struct Parked {
-    raft::IoId after;
-    OutgoingCast cast;
-  };
   struct HandedOver {
     Index through;
     std::uint64_t bytes = 0;
@@ -136,6 +133,7 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   void dispatch(raft::Effects&& effects) noexcept;
   void send(raft::Send&& send) noexcept;
   void hand_over(raft::CommitRange&& range) noexcept;
+  void queue(ApplyCommitted&& apply) noexcept;
   void on_soft(const raft::SoftState& soft) noexcept;
   void on_config(const Config& config) noexcept;
   void flush_outgoing() noexcept;
@@ -147,6 +145,8 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
 
   // ---- raft_actor_requests.cc
   [[nodiscard]] std::optional<Error> refusal(Instant deadline) const noexcept;
+  // Committed entries wait in such numbers that no more proposals are taken.
+  [[nodiscard]] bool applier_lags() const noexcept;
   void route(std::uint64_t sequence) noexcept;
   void route_read(std::uint64_t number) noexcept;
   void route_waiting() noexcept;
@@ -183,9 +183,9 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   bool routed_ = false;  // the core was stepped for a request since the last flush
 
   std::vector<OutgoingCast> outgoing_;  // of this turn
-  std::deque<Parked> parked_;           // ascending
-  std::deque<WriteLog> writes_;         // not accepted by the log writer's mailbox yet
-  std::deque<ApplyCommitted> applies_;  // not accepted by the applier's mailbox yet
+  ParkedMessages parked_;
+  std::deque<WriteLog> writes_;          // not accepted by the log writer's mailbox yet
+  std::optional<ApplyCommitted> apply_;  // not accepted by the applier's mailbox yet
   std::vector<PendingRead> local_reads_;
   std::deque<HandedOver> handed_over_;  // whose payloads the applier still holds
   std::uint64_t handed_over_bytes_ = 0;

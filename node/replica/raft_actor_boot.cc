@@ -57,10 +57,11 @@ RaftActor::RaftActor(const ReplicaPorts& ports, const ReplicaOptions& options)
     : ports_(ports),
       options_(options),
       gauges_(std::make_unique<Gauges>(ports.telemetry)),
-      proposals_(limits::requests_pending_max),
-      reads_(limits::requests_pending_max),
+      proposals_(limits::requests_pending_max, 1, limits::proposals_bytes_max),
+      reads_(limits::requests_pending_max, 1, limits::reads_bytes_max),
       foreign_(limits::requests_pending_max) {
   register_absent(ports.telemetry);
+  register_early(ports.telemetry);
 }
 
 RaftActor::~RaftActor() = default;

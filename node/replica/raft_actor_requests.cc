@@ -8,6 +8,7 @@
 #include "node/replica/errors.h"
 #include "node/replica/gauges.h"
 #include "node/replica/raft_actor.h"
+#include "node/replica/read_size.h"
 
 namespace aspen::replica {
 
@@ -27,6 +28,15 @@ std::uint64_t number_of(raft::RequestId id) {
   return id.value >> kind_bits;
 }
 
+// What the leader's refusal means to the client. Precondition: certainly_not_applied(code).
+Error error_of_refusal(Code code) {
+  ASPEN_ASSERT(certainly_not_applied(code));
+  if (code == Code::overloaded) return error_overloaded;
+  if (code == Code::no_space) return error_no_space;
+  if (code == Code::shutting_down) return error_stopping;
+  return Error{code, "refused by the leader"};
+}
+
 }  // namespace
 
 std::optional<Error> RaftActor::refusal(Instant deadline) const noexcept {
@@ -35,30 +45,36 @@ std::optional<Error> RaftActor::refusal(Instant deadline) const noexcept {
   return std::nullopt;
 }
 
+bool RaftActor::applier_lags() const noexcept {
+  return distance(applied_, std::max(applied_, handed_over_through_)) >
+         limits::apply_backlog_entries_max;
+}
+
 void RaftActor::on(Propose&& message, CommandResponder&& responder, Context&) noexcept {
   std::optional<Error> refused = refusal(message.deadline);
-  const std::uint64_t backlog = distance(applied_, std::max(applied_, handed_over_through_));
+  const std::uint64_t bytes = message.request.size();
   if (!refused && disk_full_) refused = error_no_space;
-  if (!refused && (proposals_.full() || backlog > limits::apply_backlog_entries_max)) {
-    refused = error_overloaded;
-  }
+  if (!refused && (proposals_.full(bytes) || applier_lags())) refused = error_overloaded;
   if (refused) {
     gauges_->proposals_failed.add(1);
     return responder.fail(*refused);
   }
   const std::uint64_t sequence =
       proposals_.insert(Proposal{std::move(message.request), message.deadline, std::move(responder),
-                                 message.physical, Term()});
+                                 message.physical, Term()},
+                        bytes);
   route(sequence);
 }
 
 void RaftActor::on(Read&& message, ReadResponder&& responder, Context&) noexcept {
   std::optional<Error> refused = refusal(message.deadline);
-  if (!refused && reads_.full()) refused = error_overloaded;
+  const std::uint64_t bytes = size_bytes(message.operation);
+  if (!refused && reads_.full(bytes)) refused = error_overloaded;
   if (refused) return responder.fail(*refused);
   const std::uint64_t number =
       reads_.insert(PendingLinearizableRead{std::move(message.operation), ports_.clock.now(),
-                                            message.deadline, std::move(responder), false});
+                                            message.deadline, std::move(responder), false},
+                    bytes);
   route_read(number);
 }
 
@@ -185,7 +201,9 @@ void RaftActor::on(ForwardReceived&& message, Context&) noexcept {
                     {{"from", message.from.id}, {"error", request.error()}});
     return refuse_forward(message.from.id, reply, Code::invalid_argument);
   }
-  if (foreign_.full()) return refuse_forward(message.from.id, reply, Code::overloaded);
+  if (foreign_.full() || applier_lags()) {
+    return refuse_forward(message.from.id, reply, Code::overloaded);
+  }
   const std::uint64_t number = foreign_.insert(Foreign{message.from.id, reply});
   const auto time_ms = static_cast<std::uint64_t>(ports_.clock.wall().ns / 1'000'000);
   core_->step(raft::Propose{
@@ -210,7 +228,7 @@ void RaftActor::on(ForwardRefused&& message, Context&) noexcept {
   if (waits) return;  // routed again when a leader is known, or at the next publication
   gauges_->proposals_failed.add(1);
   std::optional<Proposal> taken = proposals_.take(reply.sequence);
-  taken->responder.fail(reply.code == Code::no_space ? error_no_space : error_overloaded);
+  taken->responder.fail(error_of_refusal(reply.code));
 }
 
 std::optional<Waiting> RaftActor::take_if_mine(const Entry& entry) noexcept {
@@ -284,8 +302,8 @@ void RaftActor::post_stop(Context&) noexcept {
   for (const std::uint64_t number : numbers) reads_.take(number)->responder.fail(error_stopping);
   for (PendingRead& read : local_reads_) read.responder.fail(error_stopping);
   // Handed over and not accepted by the applier: committed, but nobody will say so.
-  for (ApplyCommitted& apply : applies_) {
-    for (Waiting& waiting : apply.waiting) waiting.responder.fail(error_ended);
+  if (apply_) {
+    for (Waiting& waiting : apply_->waiting) waiting.responder.fail(error_ended);
   }
 }
 

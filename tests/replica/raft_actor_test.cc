@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "node/base/limits.h"
 #include "node/kv/command.h"
 #include "tests/replica/sim_cluster.h"
 
@@ -142,6 +143,76 @@ TEST(RaftActor, ALateForwardOfAnotherTermIsRefused) {
   EXPECT_EQ(node.view().raft.last.index, last);
 }
 
+// Goal: the client learns why the leader refused its write. Method: the forward is lost, and the
+// test answers in the leader's place.
+TEST(RaftActor, ARefusalOfTheLeaderReachesTheClientAsItIs) {
+  SimCluster cluster(3, seed);
+  cluster.init();
+  for (const Code code : {Code::unsupported, Code::invalid_argument, Code::overloaded}) {
+    std::optional<wire::Forward> forward;
+    cluster.lose = [&](const OutgoingCast& cast) {
+      if (cast.type != wire::cast_forward) return false;
+      forward = wire::decode_forward(cast.payload).value();
+      return true;
+    };
+    SimNode& origin = follower(cluster);
+    const auto answer = origin.put("key", "value", seconds(5));
+    ASSERT_TRUE(cluster.run_until([&] { return forward.has_value(); }));
+    cluster.lose = nullptr;
+    const PeerId leader = cluster.at(cluster.leader().value()).identity.identity->self;
+    told(origin.raft.tell(ForwardRefused{
+        leader, wire::ForwardReply{forward->term, forward->origin, forward->sequence, code}}));
+    ASSERT_TRUE(cluster.run_until([&] { return answer->has_value(); }));
+    ASSERT_FALSE((*answer)->has_value());
+    EXPECT_EQ((*answer)->error().code, code);
+  }
+}
+
+// Goal: a leader whose state lags takes no forwards either. Method: its store has no room.
+TEST(RaftActor, NeitherOwnNorForwardedProposalsAreTakenWhileTooMuchWaitsToBeApplied) {
+  SimCluster cluster(1, seed);
+  cluster.init();
+  SimNode& node = cluster.at(0);
+  node.state.set_write_error(Error{Code::no_space, "full"});
+  for (std::uint64_t i = 0; i <= limits::apply_backlog_entries_max; ++i) {
+    ASPEN_MAYBE(node.put("k", "v", seconds(1)));
+    if (i % 1000 == 0) cluster.world.run_until_idle();
+  }
+  cluster.world.run_until_idle();
+  const ReplicaView before = node.view();
+  kv::PutRequest request;
+  request.key = "key";
+  const PeerId from{NodeId(2), {1, 1}};
+  told(node.raft.tell(
+      ForwardReceived{from, {before.raft.soft.term, 1, 1, Bytes(kv::encode_request(request))}}));
+  const auto own = node.put("key", "value", seconds(1));
+  cluster.world.run_until_idle();
+  EXPECT_EQ(node.view().raft.last, before.raft.last);
+  ASSERT_TRUE(own->has_value());
+  EXPECT_EQ((*own)->error().code, Code::overloaded);
+}
+
+// Few large writes fill the node as many small ones do.
+TEST(RaftActor, WritesOfTooManyBytesAtOnceAreRefused) {
+  SimCluster cluster(3, seed);
+  cluster.init();
+  const std::size_t leader = cluster.leader().value();
+  cluster.isolate(leader);
+  SimNode& node = cluster.at(leader);
+  cluster.run_for(seconds(5));  // nobody leads it now: writes wait in the table
+  const std::string value(1 << 20, 'v');
+  SimNode::Answer answer;
+  std::size_t taken = 0;
+  do {
+    answer = node.put("key", value, seconds(60));
+    cluster.world.run_until_idle();
+    ++taken;
+  } while (!answer->has_value() && taken < 1000);
+  EXPECT_EQ(taken, limits::proposals_bytes_max / (value.size() + 64) + 1);
+  ASSERT_TRUE(answer->has_value());
+  EXPECT_EQ((*answer)->error().code, Code::overloaded);
+}
+
 TEST(RaftActor, ReplicasThatAllCrashComeBackWithTheirData) {
   SimCluster cluster(3, seed);
   cluster.init();
@@ -212,6 +283,17 @@ TEST(RaftActor, IsReadyOnceALeaderIsKnown) {
   cluster.isolate(1);
   ASSERT_TRUE(cluster.run_until([&] { return !cluster.at(1).health.last.ready; }));
   EXPECT_TRUE(cluster.at(1).health.last.live);
+}
+
+// A dashboard finds what it asks for on a node that waits for Init, and nothing more later.
+TEST(RaftActor, EverySeriesIsThereBeforeInit) {
+  SimCluster cluster(1, seed);
+  cluster.run_for(milliseconds(200));
+  const std::set<std::string> before = cluster.at(0).telemetry.names;
+  cluster.init();
+  cluster.run_for(seconds(1));
+  EXPECT_EQ(cluster.at(0).telemetry.names, before);
+  EXPECT_TRUE(before.contains("aspen_wal_fsync_seconds"));
 }
 
 TEST(RaftActor, DamageOfTheStateEndsTheNode) {

@@ -72,5 +72,19 @@ TEST(SequenceTable, TheSpanOfNumbersIsBounded) {
   EXPECT_FALSE(table.full());
 }
 
+// Few large values fill a table as many small ones do.
+TEST(SequenceTable, IsFullWhenItsValuesHoldSoManyBytes) {
+  SequenceTable<int> table(100, 1, 10);
+  const std::uint64_t first = table.insert(1, 6);
+  EXPECT_FALSE(table.full(4));
+  EXPECT_TRUE(table.full(5));
+  table.insert(2, 4);
+  EXPECT_TRUE(table.full(1));
+  EXPECT_FALSE(table.full());
+  EXPECT_TRUE(table.take(first).has_value());
+  EXPECT_FALSE(table.full(6));
+  EXPECT_TRUE(table.full(7));
+}
+
 }  // namespace
 }  // namespace aspen::replica

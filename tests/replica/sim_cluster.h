@@ -17,6 +17,7 @@
 #include "tests/contract/memory_log_store.h"
 #include "tests/contract/memory_state_store.h"
 #include "tests/replica/faulty_log.h"
+#include "tests/replica/named_telemetry.h"
 
 namespace aspen::replica {
 
@@ -108,7 +109,7 @@ class SimNode final : public Peers {
   RecordedHealth health;
   RecordedFatal fatal;
   SeededEntropy entropy;
-  NullTelemetry telemetry;
+  NamedTelemetry telemetry;
   RecordedLog log_sink;
   Advertised advertised;
   Config members;
