@@ -23,7 +23,7 @@ Seen ask(client::Options options, const std::string& endpoint) {
   Seen seen;
   seen.endpoint = endpoint;
   options.endpoints = {endpoint};
-  const auto client = client::Client::create(std::move(options));
+  const auto client = client::Client::create(options);
   if (!client) {
     seen.state = tl::unexpected(client.error());
     return seen;

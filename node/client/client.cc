@@ -217,7 +217,7 @@ std::vector<std::string> split_endpoints(std::string_view list) {
   return parts;
 }
 
-Outcome<std::unique_ptr<Client>> Client::create(Options options) {
+Outcome<std::unique_ptr<Client>> Client::create(const Options& options) {
   if (options.endpoints.empty()) {
     return wrong_options("no endpoint was given");
   }

@@ -56,7 +56,7 @@ class Client {
  public:
   // Fails if a credentials file cannot be read, a certificate lacks its key or the reverse, files
   // are given for http://, or no endpoint is given; connects to nothing yet.
-  [[nodiscard]] static Outcome<std::unique_ptr<Client>> create(Options options);
+  [[nodiscard]] static Outcome<std::unique_ptr<Client>> create(const Options& options);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;

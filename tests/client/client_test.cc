@@ -74,7 +74,7 @@ std::unique_ptr<Client> client_of(std::vector<std::string> endpoints,
   Options options;
   options.endpoints = std::move(endpoints);
   options.timeout = timeout;
-  auto client = Client::create(std::move(options));
+  auto client = Client::create(options);
   EXPECT_TRUE(client);
   return std::move(*client);
 }
@@ -166,7 +166,7 @@ TEST(Client, RefusesOptionsThatCannotBeMeant) {
     Options options;
     options.endpoints = {endpoint};
     options.credentials = std::move(credentials);
-    return Client::create(std::move(options)).has_value();
+    return Client::create(options).has_value();
   };
   EXPECT_TRUE(created(nobody, {}));
   EXPECT_TRUE(created(nobody, {"/dev/null", "/dev/null", "/dev/null"}));

@@ -22,7 +22,7 @@ constexpr std::uint16_t ports = end_port - first_port;
 
 // Any user may lock any port.
 std::string lock_directory() {
-  const std::string path = std::filesystem::temp_directory_path() / "aspen-test-ports";
+  std::string path = std::filesystem::temp_directory_path() / "aspen-test-ports";
   if (::mkdir(path.c_str(), 0777) == 0) ::chmod(path.c_str(), 01777);
   return path;
 }

@@ -78,6 +78,7 @@ std::vector<std::uint16_t> ports_of(const mg_context* context) {
   std::array<mg_server_port, listen_max> found{};
   const int count = mg_get_server_ports(context, static_cast<int>(found.size()), found.data());
   std::vector<std::uint16_t> ports;
+  ports.reserve(found.size());
   for (int i = 0; i < count; ++i) {
     ports.push_back(static_cast<std::uint16_t>(found[static_cast<std::size_t>(i)].port));
   }
