@@ -9,12 +9,14 @@
 #include <condition_variable>
 #include <ctime>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "node/actor/thread_poller.h"
 #include "node/actor/thread_system.h"
 
 namespace aspen::actor {
@@ -55,6 +57,36 @@ class Gate {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool open_ = false;
+};
+
+// Tells when its worker has fallen asleep.
+class WatchedPoller final : public Poller {
+ public:
+  void wait(Duration longest) override {
+    thread_.store(::gettid());
+    if (longest > Duration::zero()) waits_.fetch_add(1);
+    inner_.wait(longest);
+  }
+  void wake() noexcept override { inner_.wake(); }
+
+  // Returns when the worker sleeps in a wait that began after the last call's.
+  void await_sleep() {
+    while (waits_.load() == seen_ || !sleeps(thread_.load())) std::this_thread::yield();
+    seen_ = waits_.load();
+  }
+
+ private:
+  static bool sleeps(pid_t thread) {
+    std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const std::size_t name_end = text.rfind(") ");
+    return name_end != std::string::npos && text[name_end + 2] == 'S';
+  }
+
+  ThreadPoller inner_;
+  std::atomic<pid_t> thread_{0};
+  std::atomic<std::uint64_t> waits_{0};
+  std::uint64_t seen_ = 0;
 };
 
 struct Number {
@@ -244,12 +276,13 @@ void print(const Line& line) {
 // The last of `foreign` asks from this thread, each sent after the worker has fallen asleep.
 [[nodiscard]] Cost foreign_ask_cost() {
   Gate gate;
-  ThreadSystem system(ThreadOptions{.system = {.workers = 1}}, the_clock);
+  WatchedPoller poller;
+  ThreadSystem system(ThreadOptions{.system = {.workers = 1}, .pollers = {&poller}}, the_clock);
   const auto target = system.spawn<Target>({}, std::ref(gate)).value();
   system.start();
   Cost best;
   for (int i = 0; i < 200; ++i) {
-    std::this_thread::sleep_for(1ms);
+    poller.await_sleep();
     const Stopwatch watch;
     target.ask_from_outside(Echo{1}, [&](Result<std::uint64_t>&&) { gate.open(); });
     gate.wait();

@@ -84,7 +84,9 @@ int run_load(Arguments& arguments) {
   for (const auto& [text, count] : result->errors) {
     std::printf("  %llu x %s\n", static_cast<unsigned long long>(count), text.c_str());
   }
-  return 0;
+  if (!result->failed()) return 0;
+  std::fprintf(stderr, "aspen-bench: more than 1 %% of the requests failed\n");
+  return exit_failed;
 }
 
 int run_compare(Arguments& arguments) {

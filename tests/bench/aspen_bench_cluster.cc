@@ -1,22 +1,20 @@
 #include "tests/bench/aspen_bench_cluster.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <thread>
 
+#include "node/adapter/prometheus/process_stat.h"
 #include "node/client/client.h"
 #include "tests/bench/aspen_bench_load.h"
+#include "tests/support/ports.h"
 
 namespace aspen::bench {
 namespace {
@@ -26,20 +24,8 @@ constexpr auto start_wait_max = std::chrono::seconds(30);
 constexpr auto stop_wait_max = std::chrono::seconds(10);
 constexpr auto poll_interval = std::chrono::milliseconds(20);
 
-// A port that was free a moment ago.
 std::string free_address() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  std::string text;
-  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), length) == 0 &&
-      ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0) {
-    text = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-  }
-  ::close(fd);
-  return text;
+  return "127.0.0.1:" + std::to_string(support::free_port());
 }
 
 pid_t spawn(const std::vector<std::string>& arguments, const std::string& log_file) {
@@ -66,20 +52,9 @@ bool wait_until(std::chrono::seconds limit, Condition condition) {
   return true;
 }
 
-// utime and stime of /proc/PID/stat, in ticks, and rss in pages: its 14th, 15th and 24th field.
-struct ProcessUse {
-  double cpu_seconds = 0;
-  double resident_bytes = 0;
-};
-ProcessUse use_of(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  std::istringstream rest(text.substr(std::min(text.size(), text.rfind(')') + 1)));
-  std::vector<std::string> fields{std::istream_iterator<std::string>(rest), {}};
-  if (fields.size() < 22) return {};
-  const auto ticks = static_cast<double>(::sysconf(_SC_CLK_TCK));
-  return {(std::stod(fields[11]) + std::stod(fields[12])) / ticks,
-          std::stod(fields[21]) * static_cast<double>(::sysconf(_SC_PAGESIZE))};
+adapter::ProcessStat use_of(pid_t pid) {
+  return adapter::read_process_stat("/proc/" + std::to_string(pid) + "/stat")
+      .value_or(adapter::ProcessStat{});
 }
 
 }  // namespace

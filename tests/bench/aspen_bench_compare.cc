@@ -28,6 +28,8 @@ struct Cell {
   std::vector<double> cpu_us;  // of the three nodes, for one operation
   Latencies latencies;         // of all rounds
   std::uint64_t errors = 0;
+
+  [[nodiscard]] bool failed() const { return LoadResult::too_many(errors, latencies.count()); }
 };
 
 using Row = std::pair<Operation, std::size_t>;
@@ -102,11 +104,25 @@ void print_table(const Cells& cells, const std::vector<System>& systems) {
                  milliseconds(cell.latencies.quantile(0.99)), median(cell.cpu_us), cell.errors);
     }
     if (systems.size() > 1) {
-      fmt::print(" | {:>5.2f}", median(by_system.at(systems[0].name).per_second) /
-                                    median(by_system.at(systems[1].name).per_second));
+      const Cell& ours = by_system.at(systems[0].name);
+      const Cell& theirs = by_system.at(systems[1].name);
+      const bool comparable = !ours.failed() && !theirs.failed();
+      const double ratio = median(ours.per_second) / median(theirs.per_second);
+      fmt::print(" | {:>5}", comparable ? fmt::format("{:.2f}", ratio) : "-");
     }
     fmt::print("\n");
   }
+}
+
+tl::expected<void, std::string> judge(const Cells& cells) {
+  for (const auto& [row, by_system] : cells) {
+    for (const auto& [name, cell] : by_system) {
+      if (!cell.failed()) continue;
+      return tl::unexpected(fmt::format("{}: more than 1 % of {} with {} clients failed", name,
+                                        name_of(row.first), row.second));
+    }
+  }
+  return {};
 }
 
 void print_baseline(const std::string& directory, const char* when) {
@@ -186,6 +202,7 @@ tl::expected<void, std::string> compare(const Comparison& comparison) {
           comparison.rounds, std::chrono::duration<double>(comparison.load.duration).count(),
           comparison.target == Target::leader ? "to the leader" : "to all nodes");
       print_table(cells, *systems);
+      done = judge(cells);
       for (const System& system : *systems) {
         fmt::print("{}: largest resident memory of a node {:.0f} MiB\n", system.name,
                    system.cluster->resident_bytes_max() / (1024.0 * 1024.0));

@@ -45,6 +45,12 @@ struct LoadResult {
     for (const auto& [text, number] : errors) count += number;
     return count;
   }
+  [[nodiscard]] bool failed() const { return too_many(error_count(), latencies.count()); }
+
+  // Refusals are fast: a load of which more than one in a hundred fails measures something else.
+  [[nodiscard]] static bool too_many(std::uint64_t errors, std::uint64_t succeeded) {
+    return errors * 100 > errors + succeeded;
+  }
 };
 
 // Fails with a text for people if an endpoint does not answer.

@@ -28,6 +28,19 @@ Figures run(TcpNode& from, TcpNode& to, std::size_t payload_bytes, std::size_t b
       std::min<std::uint64_t>(4'000'000, 2'000'000'000 / bytes_of_one / (batch == 1 ? 8 : 1));
   const std::string text(payload_bytes * batch, 'p');
   to.received = 0;
+  // A pause; false, and a failure, when there has been no progress for half a minute.
+  auto progress_at = Clock::now();
+  std::uint64_t progress = 0;
+  const auto pause = [&] {
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+    if (const std::uint64_t received = to.received; received != progress) {
+      progress = received;
+      progress_at = Clock::now();
+    }
+    const bool alive = Clock::now() - progress_at < std::chrono::seconds(30);
+    EXPECT_TRUE(alive) << progress << " of " << total << " casts arrived, no more come";
+    return alive;
+  };
   const auto start = Clock::now();
   const double cpu_start = cpu_seconds();
   std::uint64_t sent = 0;
@@ -35,14 +48,15 @@ Figures run(TcpNode& from, TcpNode& to, std::size_t payload_bytes, std::size_t b
     // Stay below the bound of the link's queue.
     const std::uint64_t in_flight = sent - to.received.load(std::memory_order_relaxed);
     if (in_flight * bytes_of_one > limits::link_queue_bytes_max / 2) {
-      std::this_thread::sleep_for(std::chrono::microseconds(100));
+      if (!pause()) return {};
       continue;
     }
     const std::size_t now = std::min<std::size_t>(batch, total - sent);
     if (batch == 1) {
       Cast cast{NodeId(2), {}, the_group, tcp_cast, "", Bytes(text)};
-      while (!from.server.tell(std::move(cast)))
-        std::this_thread::sleep_for(std::chrono::microseconds(100));
+      while (!from.server.tell(std::move(cast))) {
+        if (!pause()) return {};
+      }
     } else {
       Casts casts;
       casts.list.reserve(now);
@@ -55,14 +69,15 @@ Figures run(TcpNode& from, TcpNode& to, std::size_t payload_bytes, std::size_t b
                               "",
                               block.slice(i * payload_bytes, payload_bytes)});
       }
-      while (!from.server.tell(std::move(casts)))
-        std::this_thread::sleep_for(std::chrono::microseconds(100));
+      while (!from.server.tell(std::move(casts))) {
+        if (!pause()) return {};
+      }
     }
     sent += now;
   }
-  const auto limit = Clock::now() + std::chrono::seconds(30);
-  while (to.received < total && Clock::now() < limit)
-    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  while (to.received < total) {
+    if (!pause()) return {};
+  }
   EXPECT_EQ(to.received, total);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return {static_cast<double>(total) / seconds,
