@@ -14,7 +14,9 @@
 #include "node/adapter/grpc/etcd_cluster_service.h"
 #include "node/adapter/grpc/etcd_kv_service.h"
 #include "node/adapter/grpc/etcd_maintenance_service.h"
+#include "node/adapter/grpc/grpc_log.h"
 #include "node/adapter/grpc/health_service.h"
+#include "node/adapter/grpc/staged_certificates.h"
 #include "node/adapter/grpc/unserved_methods.h"
 #include "node/base/limits.h"
 
@@ -51,6 +53,8 @@ struct GrpcServer::State {
     builder.experimental().SetInterceptorCreators(std::move(counting));
   }
 
+  std::unique_ptr<GrpcLog> log;
+  std::unique_ptr<StagedCertificates> certificates;
   Frontend frontend;
   EtcdKvService kv;
   EtcdClusterService etcd_cluster;
@@ -118,10 +122,17 @@ Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& o
     // A reference to the library, lest the linker leaves it out; it has registered itself already.
     ::grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   }
+  if (ports.log != nullptr) state->log = std::make_unique<GrpcLog>(*ports.log);
+  std::shared_ptr<::grpc::ServerCredentials> credentials = ::grpc::InsecureServerCredentials();
+  if (ports.certificates != nullptr) {
+    auto staged = StagedCertificates::make(*ports.certificates, ports.log);
+    if (!staged) return tl::unexpected(staged.error());
+    state->certificates = std::move(*staged);
+    credentials = state->certificates->credentials();
+  }
   std::vector<int> selected(options.listen.size(), 0);
   for (std::size_t i = 0; i < selected.size(); ++i) {
-    builder.AddListeningPort(with_host(options.listen[i]), ::grpc::InsecureServerCredentials(),
-                             &selected[i]);
+    builder.AddListeningPort(with_host(options.listen[i]), credentials, &selected[i]);
   }
   state->register_services(builder);
   state->server = builder.BuildAndStart();

@@ -1,5 +1,5 @@
-// The client port: etcd's services, aspen.v1.Cluster, grpc.health.v1 and, if wanted, reflection, on
-// one port, over gateway::Service. What is not served answers UNIMPLEMENTED.
+// The client port, plaintext or TLS: etcd's services, aspen.v1.Cluster, grpc.health.v1 and, if
+// wanted, reflection, on one port, over gateway::Service. What is not served answers UNIMPLEMENTED.
 //
 // Owner: the assembly. Thread: start and stop on one thread; calls run on gRPC's threads. Bounds:
 // limits::grpc_message_bytes_max a message, limits::grpc_streams_per_connection_max calls a
@@ -16,7 +16,9 @@
 #include "node/base/limits.h"
 #include "node/base/time.h"
 #include "node/gateway/service.h"
+#include "node/port/certificates.h"
 #include "node/port/clock.h"
+#include "node/port/log.h"
 #include "node/port/telemetry.h"
 
 namespace aspen::adapter {
@@ -39,13 +41,15 @@ struct GrpcServerPorts {
   gateway::Service& service;
   Clock& clock;
   Telemetry& telemetry;
+  CertificateSource* certificates = nullptr;  // null: plaintext; staged_certificates.h
+  LogSink* log = nullptr;                     // of what gRPC complains about; null: its own
 };
 
 class GrpcServer {
  public:
   // Postcondition: every address of `listen` accepts connections.
   // Possible errors: invalid_argument (no address), unavailable (an address is malformed, in use or
-  // not of this machine; detail: its position in `listen`).
+  // not of this machine; detail: its position in `listen`; or no memory for certificates).
   [[nodiscard]] static Result<std::unique_ptr<GrpcServer>> start(const GrpcServerOptions& options,
                                                                  GrpcServerPorts ports);
   // stop(0) if it was not stopped before.
