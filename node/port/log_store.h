@@ -20,10 +20,20 @@
 
 namespace aspen {
 
+// The log gives way to a snapshot: all of it is dropped, and goes on behind `purged`.
+struct LogReset {
+  LogId purged;
+  std::optional<Entry> config;  // in force there
+  friend bool operator==(const LogReset&, const LogReset&) noexcept = default;
+};
+
 struct LogBatch {
   std::optional<Index> truncate_from;  // drop this index and all above it, first
   std::optional<HardState> hard_state;
   std::vector<Entry> entries;  // contiguous, after what is left
+  // Before all else; nothing is left to truncate then. The hard state stays, unless a new one is
+  // given. Precondition: it does not lie below the purge point.
+  std::optional<LogReset> reset = std::nullopt;
 };
 
 struct LogTermRun {
@@ -39,7 +49,8 @@ struct LogRecovered {
   std::vector<LogTermRun> runs;       // of (purged, last]
   Index last;                         // purged.index if the log is empty
   std::vector<Entry> config_entries;  // every entry of kind config in (purged, last], ascending
-  // Config as of the purge point, copied forward by purge(); empty if none was purged.
+  // Config as of the purge point, copied forward by purge() or given by a reset; empty if there was
+  // none.
   std::optional<Entry> config_at_purge;
 };
 
@@ -64,7 +75,7 @@ class LogStore {
   [[nodiscard]] virtual const LogRecovered& recovered() const = 0;
 
   // Writes a batch behind all former ones; not yet durable. Either all of it is written or none.
-  // Possible errors: no_space (nothing was written, reads and hard-state-only batches still work:
+  // Possible errors: no_space (nothing was written, reads and batches without entries still work:
   // a segment is held in reserve for those), io_error (the store is poisoned: end the process).
   [[nodiscard]] virtual Result<void> append(const LogBatch& batch) = 0;
 
@@ -85,6 +96,13 @@ class LogStore {
 
   // What read() found damaged or unreadable first. Any thread.
   [[nodiscard]] virtual std::optional<LogDamage> damage() const { return std::nullopt; }
+
+  // The lowest index that leaves at most bytes_max when purged, or as few as purging can; the purge
+  // point if nothing has to go. Any thread.
+  [[nodiscard]] virtual Index purge_for(std::uint64_t bytes_max) const {
+    static_cast<void>(bytes_max);
+    return {};
+  }
 
   // The last index appended, durable or not.
   [[nodiscard]] virtual Index last() const = 0;

@@ -172,11 +172,94 @@ TEST_P(LogStoreContract, PurgingBoundsTheSize) {
   EXPECT_LT(size_bytes_max, 200'000u);
 }
 
+TEST_P(LogStoreContract, AResetDropsAllAndGoesOnBehindTheSnapshot) {
+  append_synced({{}, make_hard_state(Term(2), NodeId(3)), {make_config(at(1, 1), "old")}});
+  for (std::uint64_t i = 2; i <= 60; i += 2) {
+    append_synced({{}, {}, make_entries(at(2, i), Index(i + 1), 1'000)});
+  }
+  // Behind the end, between entries that a leader of a later term has replaced, and at the start.
+  for (const LogId point : {at(3, 500), at(4, 540), at(5, 541)}) {
+    SCOPED_TRACE(point.index.value);
+    const Entry config = make_config(at(3, 400), "new");
+    append_synced({{}, {}, {}, LogReset{point, config}});
+    for (int round = 0; round < 2; ++round) {
+      EXPECT_EQ(store().last(), point.index);
+      EXPECT_EQ(store().read(point.index, point.index, 1).error().code, Code::not_found);
+      EXPECT_EQ(store().read(Index(3), Index(4), 1).error().code, Code::not_found);
+      reopen();
+      const LogRecovered& found = store().recovered();
+      EXPECT_EQ(found.purged, point);
+      EXPECT_EQ(found.last, point.index);
+      EXPECT_EQ(found.hard_state, make_hard_state(Term(2), NodeId(3))) << "it outlives a reset";
+      EXPECT_EQ(found.config_at_purge, config);
+      EXPECT_TRUE(found.config_entries.empty());
+      EXPECT_TRUE(found.runs.empty());
+    }
+    const auto fresh = make_entries({point.term, point.index + 1}, point.index + 50, 700);
+    append_synced({{}, {}, fresh});
+    EXPECT_EQ(store().read(point.index + 1, point.index + 50, unlimited).value(), fresh);
+  }
+}
+
+TEST_P(LogStoreContract, AResetTakesItsHardStateAndEntriesAlong) {
+  append_synced({{}, make_hard_state(Term(2), NodeId(3)), make_entries(at(2, 1), Index(9), 3'000)});
+  const auto fresh = make_entries(at(7, 21), Index(23), 100);
+  append_synced({{}, make_hard_state(Term(8), NodeId(1)), fresh, LogReset{at(6, 20), {}}});
+  reopen();
+  EXPECT_EQ(store().recovered().hard_state, make_hard_state(Term(8), NodeId(1)));
+  EXPECT_EQ(store().recovered().purged, at(6, 20));
+  EXPECT_EQ(store().recovered().runs, (std::vector<LogTermRun>{{Index(21), Term(7)}}));
+  EXPECT_FALSE(store().recovered().config_at_purge.has_value());
+  EXPECT_EQ(store().read(Index(21), Index(23), unlimited).value(), fresh);
+}
+
+TEST_P(LogStoreContract, AResetGivesTheSpaceBack) {
+  append_synced({{}, {}, make_entries(at(1, 1), Index(100), 2'000)});
+  EXPECT_GT(store().size_bytes(), 150'000u);
+  append_synced({{}, {}, {}, LogReset{at(1, 200), {}}});
+  EXPECT_LT(store().size_bytes(), 40'000u);
+}
+
+// Goal: a cap of bytes can be kept by purging, and says no more than it needs.
+TEST_P(LogStoreContract, AByteCapNamesWhatToPurge) {
+  EXPECT_EQ(store().purge_for(0), Index(0));
+  for (std::uint64_t i = 1; i <= 120; i += 2) {
+    append_synced({{}, {}, make_entries(at(1, i), Index(i + 1), 1'000)});
+  }
+  EXPECT_EQ(store().purge_for(store().size_bytes()), Index(0));
+  Index before;
+  for (const std::uint64_t cap : {100'000u, 70'000u, 40'000u}) {
+    SCOPED_TRACE(cap);
+    ASSERT_GT(store().size_bytes(), cap);
+    const Index through = store().purge_for(cap);
+    ASSERT_GT(through, before);
+    ASSERT_LT(through, store().last());
+    ASSERT_TRUE(store().purge(through - 1).has_value());
+    EXPECT_GT(store().size_bytes(), cap) << "less would not have been enough";
+    ASSERT_TRUE(store().purge(through).has_value());
+    EXPECT_LE(store().size_bytes(), cap);
+    EXPECT_EQ(store().purge_for(cap), through) << "nothing more has to go";
+    EXPECT_TRUE(store().read(through + 1, store().last(), unlimited).has_value());
+    before = through;
+  }
+  EXPECT_LE(store().purge_for(0), store().last());
+}
+
 LogBatch random_batch(Prng& prng, const MemoryLogStore& model, HardState& state) {
   LogBatch batch;
   Index next = model.last() + 1;
   const LogRecovered now = model.summary();
-  if (prng.chance(1, 8) && model.last() > now.purged.index) {
+  if (prng.chance(1, 25)) {
+    // Mostly behind the end, as a snapshot is; at times among entries of a dead leader.
+    const std::uint64_t low =
+        std::max(now.purged.index.value, model.last().value - model.last().value / 8);
+    const LogId point{state.term, Index(prng.between(low, model.last().value + 40))};
+    batch.reset = LogReset{std::max(point, now.purged), {}};
+    if (prng.chance(1, 2)) batch.reset->config = make_config(batch.reset->purged, "at reset");
+    next = batch.reset->purged.index + 1;
+    state.term = std::max(state.term, batch.reset->purged.term);
+    if (prng.chance(1, 2)) return batch;
+  } else if (prng.chance(1, 8) && model.last() > now.purged.index) {
     batch.truncate_from = Index(prng.between(now.purged.index.value + 1, model.last().value));
     next = *batch.truncate_from;
     state.term = state.term.value == 0 ? Term(1) : Term(state.term.value + 1);

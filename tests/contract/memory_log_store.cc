@@ -5,6 +5,13 @@
 namespace aspen::contract {
 
 void MemoryLogStore::Log::apply(const LogBatch& batch) {
+  if (batch.reset) {
+    ASPEN_ASSERT(batch.reset->purged.index >= purged.index && !batch.truncate_from);
+    entries.clear();
+    purged = batch.reset->purged;
+    last = purged.index;
+    config_at_purge = batch.reset->config;
+  }
   if (batch.truncate_from) {
     ASPEN_ASSERT(*batch.truncate_from > purged.index);
     ASPEN_ASSERT(*batch.truncate_from <= last + 1);
@@ -58,6 +65,16 @@ Result<void> MemoryLogStore::purge(Index through) {
   }
   durable_ = now_;
   return {};
+}
+
+Index MemoryLogStore::purge_for(std::uint64_t bytes_max) const {
+  std::uint64_t bytes = size_bytes();
+  Index through = now_.purged.index;
+  for (auto at = now_.entries.begin(); at != now_.entries.end() && bytes > bytes_max; ++at) {
+    bytes -= at->second.size_bytes();
+    through = at->first;
+  }
+  return through;
 }
 
 std::uint64_t MemoryLogStore::size_bytes() const {

@@ -23,6 +23,7 @@ class MemoryLogStore final : public LogStore {
                                                 std::uint64_t bytes_max) const override;
   // Purges at once; durable with the next sync.
   [[nodiscard]] Result<void> purge(Index through) override;
+  [[nodiscard]] Index purge_for(std::uint64_t bytes_max) const override;
   [[nodiscard]] Index last() const override { return now_.last; }
   [[nodiscard]] std::uint64_t size_bytes() const override;
 

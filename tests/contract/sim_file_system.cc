@@ -168,6 +168,7 @@ Result<void> SimFileSystem::begin() {
 Result<void> SimFileSystem::end() {
   if (operations_ != crash_at_) return {};
   crashed_ = true;
+  if (crash_told_) crash_told_();
   return dead();
 }
 

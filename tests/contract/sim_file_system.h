@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -52,6 +53,8 @@ class SimFileSystem final : public FileSystem {
   // The operation of this number takes effect, not durably, and is the last: it and all later ones
   // are io_error until restart().
   void crash_at(std::uint64_t operation);
+  // Called inside that operation; it must not call back. Empty: nobody is told.
+  void on_crash(std::function<void()> told) { crash_told_ = std::move(told); }
   // The operation of this number does nothing and gives this error; later ones work again.
   void fail_at(std::uint64_t operation, Code code);
   [[nodiscard]] bool crashed() const;
@@ -102,6 +105,7 @@ class SimFileSystem final : public FileSystem {
   std::uint64_t capacity_bytes_ = UINT64_MAX / 2;
   std::uint64_t operations_ = 0;
   std::uint64_t crash_at_ = 0;
+  std::function<void()> crash_told_;
   std::uint64_t fail_at_ = 0;
   Code fail_code_ = Code::io_error;
   bool crashed_ = false;

@@ -43,6 +43,16 @@ struct Connection {
   std::array<End, 2> ends;
 };
 
+namespace {
+
+// From which host to which the bytes go that arrive at this end.
+std::pair<std::string, std::string> way_of(const Connection& connection, int to) {
+  return {connection.ends[static_cast<std::size_t>(1 - to)].host,
+          connection.ends[static_cast<std::size_t>(to)].host};
+}
+
+}  // namespace
+
 class SimListener final : public Listener {
  public:
   SimListener(SimNetwork& network, std::string address)
@@ -190,10 +200,31 @@ Transport& SimNetwork::host(const std::string& name) {
   return *transport;
 }
 
-Duration SimNetwork::delay() {
-  return Duration(static_cast<std::int64_t>(
+Duration SimNetwork::delay(const Connection& connection, int to) {
+  const Duration delay(static_cast<std::int64_t>(
       prng_.between(static_cast<std::uint64_t>(tuning_.delay_min.count()),
                     static_cast<std::uint64_t>(tuning_.delay_max.count()))));
+  if (slow_.empty()) return delay;
+  const auto slow = slow_.find(way_of(connection, to));
+  return slow == slow_.end() ? delay : delay + slow->second;
+}
+
+void SimNetwork::slow_down(const std::string& from, const std::string& to, Duration extra) {
+  if (extra == Duration::zero()) {
+    slow_.erase({from, to});
+  } else {
+    slow_[{from, to}] = extra;
+  }
+}
+
+void SimNetwork::corrupt_next(const std::string& from, const std::string& to) {
+  corrupt_.insert({from, to});
+}
+
+void SimNetwork::corrupt(const Connection& connection, int to, std::string& bytes) {
+  if (corrupt_.empty() || bytes.empty() || corrupt_.erase(way_of(connection, to)) == 0) return;
+  char& byte = bytes[prng_.below(bytes.size())];
+  byte = static_cast<char>(byte ^ (1 << prng_.below(8)));
 }
 
 void SimNetwork::start(const std::shared_ptr<Connection>& connection) {
@@ -214,16 +245,14 @@ void SimNetwork::send(const std::shared_ptr<Connection>& connection, int to, int
   }
   const auto enqueue = [&](std::string piece) {
     target.under_way.push_back({kind, std::move(piece)});
-    schedule_(delay(), [this, connection, to] { due(connection, to); });
+    schedule_(delay(*connection, to), [this, connection, to] { due(connection, to); });
   };
   enqueue(std::move(bytes));
   if (!rest.empty()) enqueue(std::move(rest));
 }
 
 bool SimNetwork::blocked(const Connection& connection, int to) const {
-  const std::string& target = connection.ends[static_cast<std::size_t>(to)].host;
-  const std::string& source = connection.ends[static_cast<std::size_t>(1 - to)].host;
-  return blocked_.contains({source, target});
+  return !blocked_.empty() && blocked_.contains(way_of(connection, to));
 }
 
 // Delays are drawn independently; what comes due delivers the oldest piece, so order holds.
@@ -247,7 +276,7 @@ void SimNetwork::accept(const std::shared_ptr<Connection>& connection) {
 void SimNetwork::deliver(const std::shared_ptr<Connection>& connection, int to) {
   Connection::End& target = connection->ends[static_cast<std::size_t>(to)];
   if (target.under_way.empty()) return;  // a cut took it
-  const Piece piece = std::move(target.under_way.front());
+  Piece piece = std::move(target.under_way.front());
   target.under_way.pop_front();
   if (piece.kind == call) return accept(connection);
   if (!target.held || target.error.code != Code::ok) return;
@@ -257,6 +286,7 @@ void SimNetwork::deliver(const std::shared_ptr<Connection>& connection, int to) 
       target.connected = true;
       break;
     case data:
+      corrupt(*connection, to, piece.bytes);
       target.arrived += piece.bytes;
       bytes_delivered_ += piece.bytes.size();
       tell = std::exchange(target.tell_read, false);
@@ -319,7 +349,8 @@ void SimNetwork::open(const std::string& from, const std::string& to) {
       if (blocked(*connection, end_number)) continue;
       Connection::End& target = connection->ends[static_cast<std::size_t>(end_number)];
       for (; target.due > 0; --target.due) {
-        schedule_(delay(), [this, connection, end_number] { due(connection, end_number); });
+        schedule_(delay(*connection, end_number),
+                  [this, connection, end_number] { due(connection, end_number); });
       }
     }
   }

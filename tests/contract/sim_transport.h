@@ -3,7 +3,8 @@
 //
 // Faults: a delay drawn for each piece; a link cut in the middle of what is under way; a blocked
 // direction, which keeps bytes and calls until it is opened, as a network does that retransmits;
-// with both directions blocked a host has vanished without a word.
+// with both directions blocked a host has vanished without a word; a slow direction; a bit that
+// flips on the way, unnoticed by a weak checksum.
 //
 // Owner: the simulator; it outlives all transports and streams. One thread.
 #pragma once
@@ -52,6 +53,10 @@ class SimNetwork {
   void block(const std::string& from, const std::string& to);
   void open(const std::string& from, const std::string& to);
   void open_all();
+  // From now on each piece from `from` to `to` takes so much longer.
+  void slow_down(const std::string& from, const std::string& to, Duration extra);
+  // A bit of the next bytes that arrive from `from` at `to` is inverted.
+  void corrupt_next(const std::string& from, const std::string& to);
 
   [[nodiscard]] std::uint64_t connections() const noexcept { return connections_made_; }
   [[nodiscard]] std::uint64_t bytes_delivered() const noexcept { return bytes_delivered_; }
@@ -68,14 +73,18 @@ class SimNetwork {
   void accept(const std::shared_ptr<Connection>& connection);
   void notify_later(const std::shared_ptr<Connection>& connection, int end);
   [[nodiscard]] bool blocked(const Connection& connection, int to) const;
-  [[nodiscard]] Duration delay();
+  [[nodiscard]] Duration delay(const Connection& connection, int to);
+  void corrupt(const Connection& connection, int to, std::string& bytes);
 
   Schedule schedule_;
   Prng prng_;
   NetworkTuning tuning_;
   std::map<std::string, std::unique_ptr<SimTransport>> hosts_;
   std::map<std::string, ListenerSink*> listeners_;  // by address
-  std::set<std::pair<std::string, std::string>> blocked_;
+  using Way = std::pair<std::string, std::string>;  // from, to
+  std::set<Way> blocked_;
+  std::map<Way, Duration> slow_;
+  std::set<Way> corrupt_;
   std::vector<std::weak_ptr<Connection>> live_;
   std::uint64_t connections_made_ = 0;
   std::uint64_t bytes_delivered_ = 0;

@@ -38,6 +38,16 @@ void EntryIndex::append(std::span<const Entry> entries, RecordPlace place) {
   last_ = entries.back().id.index;
 }
 
+void EntryIndex::reset(LogReset reset) {
+  refs_.clear();
+  runs_.clear();
+  configs_.clear();
+  config_at_purge_ = std::move(reset.config);
+  purged_ = reset.purged;
+  last_ = reset.purged.index;
+  floor_ = reset.purged.index;
+}
+
 void EntryIndex::purge(LogId through) {
   ASPEN_ASSERT(through.index >= floor_);
   ASPEN_ASSERT(through.index <= last_);

@@ -46,6 +46,8 @@ class EntryIndex {
   void truncate(Index from);
   // Precondition: entries follow last() and their terms do not fall.
   void append(std::span<const Entry> entries, RecordPlace place);
+  // Forgets everything: an empty log behind a snapshot.
+  void reset(LogReset reset);
   // Forgets what is at or below `through`, but for the last configuration there. Precondition:
   // floor() <= through <= last().
   void purge(LogId through);

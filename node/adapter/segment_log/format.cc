@@ -16,7 +16,8 @@ constexpr std::uint64_t entry_row_bytes = 13;  // term, size, kind
 constexpr std::size_t hard_state_bytes = 8 + 1 + 24;
 constexpr std::uint8_t has_truncate = 1;
 constexpr std::uint8_t has_hard_state = 2;
-constexpr std::uint8_t parts_known = has_truncate | has_hard_state;
+constexpr std::uint8_t has_reset = 4;
+constexpr std::uint8_t parts_known = has_truncate | has_hard_state | has_reset;
 
 void write_hard_state(Writer& out, const HardState& state) {
   const PeerId vote = state.vote.value_or(PeerId{});
@@ -34,6 +35,32 @@ HardState read_hard_state(Reader& in) {
   vote.incarnation.low = in.u64();
   if (voted) state.vote = vote;
   return state;
+}
+
+void write_point(Writer& out, const LogId& purged, const std::optional<Entry>& config) {
+  out.u64(purged.term.value).u64(purged.index.value);
+  out.u8(config ? 1 : 0);
+  if (!config) return;
+  out.u64(config->id.term.value).u64(config->id.index.value);
+  out.u32(static_cast<std::uint32_t>(config->payload.size())).raw(config->payload.view());
+}
+
+std::size_t point_bytes(const std::optional<Entry>& config) noexcept {
+  return 16 + 1 + (config ? 16 + 4 + config->payload.size() : 0);
+}
+
+LogReset read_point(Reader& in) {
+  LogReset point;
+  point.purged.term = Term(in.u64());
+  point.purged.index = Index(in.u64());
+  if (in.u8() == 0) return point;
+  Entry config;
+  config.kind = EntryKind::config;
+  config.id.term = Term(in.u64());
+  config.id.index = Index(in.u64());
+  config.payload = Bytes(in.raw(in.u32()));
+  point.config = std::move(config);
+  return point;
 }
 
 void write_record_header(Writer& out, const RecordHeader& header) {
@@ -127,6 +154,7 @@ std::uint64_t batch_entry_bytes(const Entry& entry) noexcept {
 
 std::uint64_t batch_record_bytes(const LogBatch& state, std::span<const Entry> entries) noexcept {
   std::uint64_t body = 1 + 8 + 4;
+  if (state.reset) body += point_bytes(state.reset->config);
   if (state.truncate_from) body += 8;
   if (state.hard_state) body += hard_state_bytes;
   for (const Entry& entry : entries) body += batch_entry_bytes(entry);
@@ -137,9 +165,10 @@ const EncodedRecord& RecordEncoder::batch(RecordHeader header, const LogBatch& s
                                           std::span<const Entry> entries, std::uint64_t salt) {
   text_.clear();
   pieces_.clear();
-  const int parts =
-      (state.truncate_from ? has_truncate : 0) | (state.hard_state ? has_hard_state : 0);
+  const int parts = (state.truncate_from ? has_truncate : 0) |
+                    (state.hard_state ? has_hard_state : 0) | (state.reset ? has_reset : 0);
   text_.u8(static_cast<std::uint8_t>(parts));
+  if (state.reset) write_point(text_, state.reset->purged, state.reset->config);
   if (state.truncate_from) text_.u64(state.truncate_from->value);
   if (state.hard_state) write_hard_state(text_, *state.hard_state);
   text_.u64(entries.empty() ? 0 : entries.front().id.index.value);
@@ -240,6 +269,7 @@ Result<BatchBody> decode_batch(const RecordHeader& header, const Bytes& record) 
   BatchBody body;
   const std::uint8_t parts = in.u8();
   if ((parts & ~parts_known) != 0) return fail(Code::corrupt, "a record has an unknown part");
+  if ((parts & has_reset) != 0) body.reset = read_point(in);
   if ((parts & has_truncate) != 0) body.truncate_from = Index(in.u64());
   if ((parts & has_hard_state) != 0) body.hard_state = read_hard_state(in);
   auto entries = decode_entries(in, record);

@@ -49,7 +49,7 @@ struct SegmentHeader {
 [[nodiscard]] Result<SegmentHeader> decode_header(std::string_view block);
 
 enum class RecordKind : std::uint8_t {
-  batch = 1,  // truncation, hard state and entries of one append, each of them optional
+  batch = 1,  // reset, truncation, hard state and entries of one append, each of them optional
   mark = 2,   // purge mark, with what lived in the purged segments copied forward
   // Says at the log's end how far it is durable. It is no part of the chain and never synced for
   // its own sake: the next record overwrites it.
@@ -124,6 +124,7 @@ class RecordEncoder {
                                  std::uint64_t salt) noexcept;
 
 struct BatchBody {
+  std::optional<LogReset> reset;  // with a hard state
   std::optional<Index> truncate_from;
   std::optional<HardState> hard_state;
   std::vector<Entry> entries;  // payloads share the memory of the record

@@ -207,9 +207,17 @@ Result<void> Scanner::replay_batch(const RecordHeader& header, const Bytes& reco
   auto body = decode_batch(header, record);
   if (!body) return tl::unexpected(body.error());
   EntryIndex& index = recovery_.index;
+  if (body->reset) {
+    // Nothing before this segment is needed any more.
+    if (!body->hard_state || body->truncate_from)
+      return fail(Code::corrupt, "a reset is malformed");
+    mark_ =
+        MarkBody{body->reset->purged, header.generation, *body->hard_state, body->reset->config};
+    index.reset(std::move(*body->reset));
+  }
   if (body->truncate_from) {
     const Index from = *body->truncate_from;
-    if (from.value == 0 || from > index.last() + 1) {
+    if (from <= index.purged().index || from > index.last() + 1) {
       return fail(Code::corrupt, "a truncation lies beyond the log");
     }
     index.truncate(from);
@@ -224,7 +232,7 @@ Result<void> Scanner::replay_batch(const RecordHeader& header, const Bytes& reco
   if (body->entries.front().id.index != index.last() + 1) {
     return fail(Code::corrupt, "entries are missing");
   }
-  Term term = index.runs().empty() ? Term() : index.runs().back().term;
+  Term term = index.runs().empty() ? index.purged().term : index.runs().back().term;
   for (const Entry& entry : body->entries) {
     if (entry.id.term < term) return fail(Code::corrupt, "an entry's term goes back");
     term = entry.id.term;

@@ -62,17 +62,6 @@ struct SegmentLog::Plan {
   std::size_t segments = 0;  // that have to be begun
 };
 
-// Records that stand one behind the other in a segment, read at once.
-struct SegmentLog::ReadRun {
-  std::shared_ptr<File> file;
-  std::uint64_t generation = 0;
-  std::uint64_t offset = 0;
-  std::uint64_t bytes = 0;
-  std::vector<BatchRef> refs;
-  Index lo;  // of the whole read
-  Index hi;
-};
-
 SegmentLog::SegmentLog(FileSystem& files, SegmentLogOptions options, Recovery recovery)
     : files_(files),
       options_(std::move(options)),
@@ -142,13 +131,24 @@ tl::unexpected<Error> SegmentLog::poison(Error error) {
 
 Result<void> SegmentLog::append(const LogBatch& batch) {
   if (auto sound = check(); !sound) return sound;
-  ASPEN_ASSERT(!batch.truncate_from || *batch.truncate_from > index_.purged().index);
   ASPEN_ASSERT(!batch.hard_state || batch.hard_state->term >= hard_state_.term);
+  if (batch.reset) {
+    // Segments before the reset will go, and with them the hard state that they hold.
+    ASPEN_ASSERT(!batch.truncate_from);
+    ASPEN_ASSERT(batch.reset->purged.index >= index_.purged().index);
+    LogBatch whole = batch;
+    if (!whole.hard_state) whole.hard_state = hard_state_;
+    return append_planned(whole, batch.reset->purged.index);
+  }
+  ASPEN_ASSERT(!batch.truncate_from || *batch.truncate_from > index_.purged().index);
   const Index before = batch.truncate_from ? *batch.truncate_from - 1 : index_.last();
   ASPEN_ASSERT(before <= index_.last());
-  ASPEN_ASSERT(batch.entries.empty() || batch.entries.front().id.index == before + 1);
   if (!batch.truncate_from && !batch.hard_state && batch.entries.empty()) return {};
+  return append_planned(batch, before);
+}
 
+Result<void> SegmentLog::append_planned(const LogBatch& batch, Index before) {
+  ASPEN_ASSERT(batch.entries.empty() || batch.entries.front().id.index == before + 1);
   const Plan planned = plan(batch);
   std::vector<Spare> spares;
   if (planned.segments > 0) {
@@ -221,7 +221,9 @@ Result<void> SegmentLog::append_chunk(const LogBatch& batch, const Chunk& chunk)
   const EncodedRecord& record = encoder_.batch(header, state, chunk.entries, salt_);
   if (auto written = write_record(record); !written) return written;
   if (state.hard_state) hard_state_ = *state.hard_state;
+  if (state.reset) reset_generation_ = header.generation;
   const std::lock_guard lock(mutex_);
+  if (state.reset) index_.reset(*state.reset);
   if (state.truncate_from) index_.truncate(*state.truncate_from);
   if (!chunk.entries.empty()) {
     index_.append(chunk.entries, {header.generation, static_cast<std::uint32_t>(header.offset),
@@ -295,7 +297,24 @@ Result<void> SegmentLog::sync_now() {
   if (synced_ == tail_) return {};
   if (auto synced = segments_.back().file->sync(); !synced) return poison(synced.error());
   synced_ = tail_;
+  if (reset_generation_ == 0) return {};
+  const std::uint64_t oldest = std::exchange(reset_generation_, 0);
+  release(oldest - segments_.front().generation);
+  if (auto sound = pool_.status(); !sound) return poison(sound.error());
   return {};
+}
+
+void SegmentLog::release(std::size_t count) {
+  ASPEN_ASSERT(count < segments_.size());
+  std::vector<std::string> names;
+  {
+    const std::lock_guard lock(mutex_);
+    for (; count > 0; --count) {
+      names.push_back(segment_name(segments_.front().generation));
+      segments_.pop_front();
+    }
+  }
+  pool_.recycle(std::move(names));
 }
 
 void SegmentLog::sync(std::function<void(Result<void>)> done) {
@@ -330,18 +349,25 @@ Result<void> SegmentLog::purge(Index through) {
   if (auto written = write_mark(mark); !written) return written;
   if (auto synced = sync_now(); !synced) return synced;
   write_hint(segments_.back(), 0);
-  std::vector<std::string> purged;
   {
     const std::lock_guard lock(mutex_);
     index_.purge(mark.purged);
-    for (; count > 0; --count) {
-      purged.push_back(segment_name(segments_.front().generation));
-      segments_.pop_front();
-    }
   }
-  pool_.recycle(std::move(purged));
+  release(count);
   if (auto sound = pool_.status(); !sound) return poison(sound.error());
   return check();
+}
+
+Index SegmentLog::purge_for(std::uint64_t bytes_max) const {
+  std::uint64_t bytes = size_bytes();
+  const std::lock_guard lock(mutex_);
+  ASPEN_ASSERT(!segments_.empty());
+  Index through = index_.purged().index;
+  for (std::size_t i = 0; i + 1 < segments_.size() && bytes > bytes_max; ++i) {
+    through = std::max(through, index_.last_in(segments_[i].generation));
+    bytes -= std::min(bytes, segments_[i].segment_bytes);
+  }
+  return through;
 }
 
 Result<void> SegmentLog::write_mark(const MarkBody& mark) {
@@ -358,95 +384,6 @@ Result<void> SegmentLog::write_mark(const MarkBody& mark) {
   const std::lock_guard lock(mutex_);
   tail_ += record.record_bytes;
   return {};
-}
-
-// ---- reading
-
-Result<std::vector<Entry>> SegmentLog::read(Index lo, Index hi, std::uint64_t bytes_max) const {
-  ASPEN_ASSERT(lo <= hi);
-  auto runs = plan_read(lo, hi, bytes_max);
-  if (!runs) return tl::unexpected(runs.error());
-  std::vector<Entry> entries;
-  for (const ReadRun& run : *runs) {
-    if (auto done = read_run(run, entries); !done) return tl::unexpected(done.error());
-  }
-  ASPEN_ASSERT(!entries.empty() && entries.front().id.index == lo);
-  std::uint64_t bytes = 0;
-  const auto beyond = std::ranges::find_if(entries, [&](const Entry& entry) {
-    bytes += entry.size_bytes();
-    return bytes > bytes_max && &entry != entries.data();
-  });
-  entries.erase(beyond, entries.end());
-  return entries;
-}
-
-// Takes what is needed under the lock, so that the answer is that of one moment.
-Result<std::vector<SegmentLog::ReadRun>> SegmentLog::plan_read(Index lo, Index hi,
-                                                               std::uint64_t bytes_max) const {
-  const std::lock_guard lock(mutex_);
-  const auto first = index_.find(lo);
-  if (!first || hi > index_.last()) return fail(Code::not_found, "the log does not hold this");
-  std::vector<ReadRun> runs;
-  std::uint64_t planned_bytes = 0;
-  for (std::size_t i = *first; i < index_.size(); ++i) {
-    const BatchRef& ref = index_.at(i);
-    if (ref.first > hi || planned_bytes > bytes_max) break;
-    const bool joins = !runs.empty() && runs.back().generation == ref.place.generation &&
-                       runs.back().offset + runs.back().bytes == ref.place.offset &&
-                       runs.back().bytes + ref.place.bytes <= limits::log_read_bytes;
-    if (!joins) {
-      const std::uint64_t behind = ref.place.generation - segments_.front().generation;
-      ASPEN_ASSERT(behind < segments_.size());
-      runs.push_back(
-          {segments_[behind].file, ref.place.generation, ref.place.offset, 0, {}, lo, hi});
-    }
-    runs.back().bytes += ref.place.bytes;
-    runs.back().refs.push_back(ref);
-    // The first record may begin below lo.
-    if (i != *first) planned_bytes += ref.size_bytes;
-  }
-  return runs;
-}
-
-Result<void> SegmentLog::read_run(const ReadRun& run, std::vector<Entry>& out) const {
-  BytesBuilder builder(run.bytes);
-  auto got = run.file->read(run.offset, builder.spare());
-  if (!got) return read_failed(run, got.error());
-  builder.filled(*got);
-  const Bytes bytes = builder.finish();
-  if (bytes.size() != run.bytes) return read_damaged(run, run.offset);
-  const std::uint64_t salt = segment_salt(options_.self, run.generation);
-  for (const BatchRef& ref : run.refs) {
-    const Bytes record = bytes.slice(ref.place.offset - run.offset, ref.place.bytes);
-    const auto header = find_record(record.view(), ref.place.offset, run.generation, salt);
-    if (!header || !record_intact(*header, record.view(), salt)) {
-      return read_damaged(run, ref.place.offset);
-    }
-    auto body = decode_batch(*header, record);
-    if (!body || body->entries.size() < ref.count) return read_damaged(run, ref.place.offset);
-    for (std::uint32_t i = 0; i < ref.count; ++i) {
-      Entry& entry = body->entries[i];
-      if (entry.id.index >= run.lo && entry.id.index <= run.hi) out.push_back(std::move(entry));
-    }
-  }
-  return {};
-}
-
-tl::unexpected<Error> SegmentLog::read_damaged(const ReadRun& run, std::uint64_t offset) const {
-  const std::lock_guard lock(mutex_);
-  if (index_.floor() >= run.lo) {
-    // Purged while it was read, and the file has a new life.
-    return fail(Code::not_found, "the log does not hold this any more");
-  }
-  if (!damage_) damage_ = {path(segment_name(run.generation)), offset, "a record is damaged"};
-  return fail(Code::corrupt, "a record of the log is damaged", offset);
-}
-
-tl::unexpected<Error> SegmentLog::read_failed(const ReadRun& run, const Error& error) const {
-  poisoned_ = true;
-  const std::lock_guard lock(mutex_);
-  if (!damage_) damage_ = {path(segment_name(run.generation)), run.offset, error.what};
-  return fail(Code::io_error, error.what, error.detail);
 }
 
 Index SegmentLog::last() const {

@@ -82,6 +82,7 @@ class SegmentLog final : public LogStore {
   [[nodiscard]] Result<std::vector<Entry>> read(Index lo, Index hi,
                                                 std::uint64_t bytes_max) const override;
   [[nodiscard]] Result<void> purge(Index through) override;
+  [[nodiscard]] Index purge_for(std::uint64_t bytes_max) const override;
   [[nodiscard]] std::optional<LogDamage> damage() const override;
   [[nodiscard]] Index last() const override;
   [[nodiscard]] std::uint64_t size_bytes() const override;
@@ -96,11 +97,15 @@ class SegmentLog final : public LogStore {
 
   [[nodiscard]] Result<void> start(const std::vector<std::string>& spares);
   [[nodiscard]] Plan plan(const LogBatch& batch) const;
+  // Precondition: the batch goes on behind `before`.
+  [[nodiscard]] Result<void> append_planned(const LogBatch& batch, Index before);
   [[nodiscard]] Result<void> append_chunk(const LogBatch& state, const Chunk& chunk);
   [[nodiscard]] Result<void> write_record(const EncodedRecord& record);
   [[nodiscard]] Result<void> begin_segment(Spare spare);
   void write_hint(const LiveSegment& segment, std::uint64_t successor);
   [[nodiscard]] Result<void> sync_now();
+  // Gives the oldest segments back. Precondition: recovery can do without them, durably.
+  void release(std::size_t count);
   [[nodiscard]] Result<void> write_mark(const MarkBody& mark);
   [[nodiscard]] RecordHeader next_header(RecordKind kind) const;
   [[nodiscard]] Result<void> check() const;
@@ -121,9 +126,10 @@ class SegmentLog final : public LogStore {
   // ---- of the writer's thread
   RecordEncoder encoder_;
   HardState hard_state_;
-  std::uint64_t chain_ = 0;   // checksum of the last record
-  std::uint64_t salt_ = 0;    // of the newest segment
-  std::uint64_t synced_ = 0;  // in the newest segment
+  std::uint64_t chain_ = 0;             // checksum of the last record
+  std::uint64_t salt_ = 0;              // of the newest segment
+  std::uint64_t synced_ = 0;            // in the newest segment
+  std::uint64_t reset_generation_ = 0;  // of a reset that is not durable yet, else 0
   std::vector<std::string> obsolete_;
 
   mutable std::atomic<bool> poisoned_ = false;

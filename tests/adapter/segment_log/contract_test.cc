@@ -1,9 +1,9 @@
 // The segment log passes the contract, on the machine's file system and on the simulated one.
 #include "node/adapter/posix/file_system.h"
 #include "tests/adapter/segment_log/segment_log_subject.h"
-#include "tests/adapter/segment_log/temporary_directory.h"
 #include "tests/contract/log_store_contract.h"
 #include "tests/contract/sim_file_system.h"
+#include "tests/support/temporary_folder.h"
 
 namespace aspen::contract {
 namespace {
@@ -13,7 +13,7 @@ using adapter::segment_log::SegmentLogSubject;
 using adapter::segment_log::small_options;
 
 struct RealStorage {
-  adapter::segment_log::TemporaryDirectory directory;
+  support::TemporaryFolder directory;
   adapter::posix::PosixFileSystem files;
 };
 

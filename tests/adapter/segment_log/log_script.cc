@@ -8,7 +8,11 @@
 namespace aspen::adapter::segment_log {
 
 void LogState::apply(const LogBatch& batch) {
-  if (batch.truncate_from) entries.resize(batch.truncate_from->value - 1);
+  if (batch.reset) {
+    base = *batch.reset;
+    entries.clear();
+  }
+  if (batch.truncate_from) entries.resize(distance(base.purged.index, *batch.truncate_from) - 1);
   if (batch.hard_state) hard_state = *batch.hard_state;
   entries.insert(entries.end(), batch.entries.begin(), batch.entries.end());
 }
@@ -18,7 +22,15 @@ LogBatch LogScript::random_batch() {
   LogBatch batch;
   HardState state = now.hard_state;
   Index next = now.last() + 1;
-  if (prng_.chance(1, 8) && now.last() > floor_) {
+  if (prng_.chance(1, 15)) {
+    const Index low = std::max(now.base.purged.index, floor_);
+    const LogId point{state.term, low + prng_.below(distance(low, std::max(low, now.last())) + 9)};
+    batch.reset = LogReset{std::max(point, now.base.purged), std::nullopt};
+    if (prng_.chance(1, 2)) batch.reset->config = contract::make_config(batch.reset->purged, "r");
+    floor_ = std::max(floor_, batch.reset->purged.index);
+    next = batch.reset->purged.index + 1;
+    if (prng_.chance(1, 2)) return batch;
+  } else if (prng_.chance(1, 8) && now.last() > floor_) {
     batch.truncate_from = Index(prng_.between(floor_.value + 1, now.last().value));
     next = *batch.truncate_from;
     state = {state.term.value == 0 ? Term(1) : Term(state.term.value + 1), std::nullopt};
@@ -72,8 +84,12 @@ bool LogScript::matches(const SegmentLog& log, const LogState& state) const {
   const LogRecovered& found = log.recovered();
   if (found.hard_state != state.hard_state || found.last != state.last()) return false;
   if (found.purged.index > floor_ || found.purged.index > state.last()) return false;
+  if (found.purged.index < state.base.purged.index) return false;
+  if (found.purged.index == state.base.purged.index && found.purged != state.base.purged) {
+    return false;
+  }
   std::vector<Entry> configs;
-  std::optional<Entry> config_at_purge;
+  std::optional<Entry> config_at_purge = state.base.config;
   std::vector<LogTermRun> runs;
   for (const Entry& entry : state.entries) {
     const bool purged = entry.id.index <= found.purged.index;
@@ -90,7 +106,8 @@ bool LogScript::matches(const SegmentLog& log, const LogState& state) const {
   const auto entries = log.read(found.purged.index + 1, found.last, UINT64_MAX);
   if (!entries) return false;
   return std::equal(entries->begin(), entries->end(),
-                    state.entries.begin() + static_cast<std::ptrdiff_t>(found.purged.index.value),
+                    state.entries.begin() + static_cast<std::ptrdiff_t>(distance(
+                                                state.base.purged.index, found.purged.index)),
                     state.entries.end());
 }
 

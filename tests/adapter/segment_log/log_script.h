@@ -18,9 +18,10 @@ namespace aspen::adapter::segment_log {
 // A log that is never purged, as a value.
 struct LogState {
   HardState hard_state;
-  std::vector<Entry> entries;  // from index 1
+  LogReset base;               // the last reset; 0 if there was none
+  std::vector<Entry> entries;  // behind it
 
-  [[nodiscard]] Index last() const { return Index(entries.size()); }
+  [[nodiscard]] Index last() const { return base.purged.index + entries.size(); }
   void apply(const LogBatch& batch);
 };
 
@@ -47,7 +48,7 @@ class LogScript {
 
   Prng prng_;
   std::vector<LogState> states_{LogState{}};  // [0] is acknowledged, each later one may be there
-  Index floor_;                               // of purges asked for: nothing truncates below
+  Index floor_;  // of purges asked for, and of resets: nothing truncates below
   std::uint64_t refused_ = 0;
 };
 

@@ -8,9 +8,9 @@
 
 #include "node/adapter/posix/file_system.h"
 #include "tests/adapter/segment_log/segment_log_subject.h"
-#include "tests/adapter/segment_log/temporary_directory.h"
 #include "tests/contract/log_store_samples.h"
 #include "tests/contract/sim_file_system.h"
+#include "tests/support/temporary_folder.h"
 
 namespace aspen::adapter::segment_log {
 namespace {
@@ -18,11 +18,11 @@ namespace {
 using contract::make_entries;
 using contract::SimFileSystem;
 
-// Goal: reads are right while the writer appends, truncates, purges and files get a new life.
-// Method: payloads tell their index; readers check what they get. TSan watches.
+// Goal: reads are right while the writer appends, truncates, purges, resets and files get a new
+// life. Method: payloads tell their index; readers check what they get. TSan watches.
 TEST(SegmentLog, ReadersRunBesideTheWriter) {
   // The machine's files: the lock of simulated ones would order what must not need it.
-  const TemporaryDirectory directory;
+  const support::TemporaryFolder directory;
   posix::PosixFileSystem files;
   auto log = SegmentLog::open(files, small_options(directory.path() + "/log"));
   ASSERT_TRUE(log.has_value());
@@ -48,6 +48,7 @@ TEST(SegmentLog, ReadersRunBesideTheWriter) {
   };
   std::thread near(reader, 5);
   std::thread far(reader, 40);
+  std::uint64_t reset_at = 0;
   for (std::uint64_t i = 1; i <= 1'500 || reads < 100; ++i) {
     const LogId id{Term(1 + i / 50), Index(i)};
     // Every tenth entry replaces the one before it as well.
@@ -61,6 +62,13 @@ TEST(SegmentLog, ReadersRunBesideTheWriter) {
     if (i > 100) {
       ASSERT_TRUE((*log)->purge(Index(i - 30)).has_value());
     }
+    if (i % 200 != 0 || i == reset_at) continue;
+    // What it drops is written again, so that readers ask for it all the while.
+    reset_at = i;
+    i -= 20;
+    const LogReset reset{{Term(1 + i / 50), Index(i)}, {}};
+    ASSERT_TRUE((*log)->append({{}, {}, {}, reset}).has_value());
+    (*log)->sync([](Result<void> done) { ASSERT_TRUE(done.has_value()); });
   }
   stop = true;
   near.join();
