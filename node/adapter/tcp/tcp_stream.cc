@@ -116,6 +116,7 @@ void TcpStream::finish_connect() {
   }
   state_ = State::connected;
   addresses_.clear();
+  transport_.dial_answered(peer_address_, began_);
   tell();
 }
 
@@ -143,6 +144,9 @@ void TcpStream::on_later() {
 void TcpStream::on_resolved(std::vector<SocketAddress> addresses) {
   ASPEN_ASSERT(state_ == State::resolving);
   if (addresses.empty()) return break_off(Code::unavailable, "tcp: the host name is not known", 0);
+  began_ = transport_.begin_dial(peer_address_);
+  const auto first = static_cast<std::ptrdiff_t>(began_ % addresses.size());
+  std::rotate(addresses.begin(), addresses.begin() + first, addresses.end());
   dial(std::move(addresses));
 }
 

@@ -20,7 +20,8 @@ class TcpStream final : public Stream, public Source {
   TcpStream(TcpTransport& transport, std::string address);
   ~TcpStream() override;
 
-  // Dials the addresses one after the other until one answers.
+  // Dials the addresses one after the other until one answers. A silent one takes all the time its
+  // owner has: a name's next dial begins with the next address.
   void dial(std::vector<SocketAddress> addresses);
   [[nodiscard]] std::uint64_t key() const noexcept { return key_; }
 
@@ -55,6 +56,7 @@ class TcpStream final : public Stream, public Source {
   bool hung_up_ = false;  // epoll has told, and does not tell again, that there will be no more
   StreamSink* sink_ = nullptr;
   std::vector<SocketAddress> addresses_;  // still to be tried, last first
+  std::size_t began_ = 0;                 // of a name: the number of the address tried first
   std::string peer_address_;
   Error error_;
 };

@@ -154,6 +154,16 @@ void TcpTransport::serve_resolver() {
   }
 }
 
+std::size_t TcpTransport::begin_dial(const std::string& name) {
+  if (dials_.size() >= dialled_names_max && !dials_.contains(name)) dials_.clear();
+  return dials_[name]++;
+}
+
+void TcpTransport::dial_answered(const std::string& name, std::size_t began) {
+  const auto found = dials_.find(name);
+  if (found != dials_.end()) found->second = began;
+}
+
 void TcpTransport::wait(Duration longest) {
   static_cast<void>(wait_events(later_.empty() ? longest : Duration::zero()));
   // What is called may ask to be called again; that is for the next wait.

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,8 @@ namespace aspen::adapter::tcp {
 
 inline constexpr int events_per_wait_max = 128;
 inline constexpr int accepts_per_wait_max = 16;
+// Names whose dials are remembered; beyond that all are forgotten.
+inline constexpr std::size_t dialled_names_max = 1024;
 
 class TcpStream;
 class TcpListener;
@@ -70,6 +73,10 @@ class TcpTransport final : public Transport, public Poller {
   void call_later(std::uint64_t key);
   [[nodiscard]] int wait_events(Duration longest) noexcept;
   void serve_resolver();
+  // Which address of a name a dial begins with: the next one at each dial, so that one that is
+  // silent does not hide the others, until one has answered.
+  [[nodiscard]] std::size_t begin_dial(const std::string& name);
+  void dial_answered(const std::string& name, std::size_t began);
 
   int epoll_;
   int event_;
@@ -77,6 +84,7 @@ class TcpTransport final : public Transport, public Poller {
   std::vector<std::uint32_t> free_places_;
   std::vector<std::uint64_t> later_;
   std::vector<std::uint64_t> calling_;
+  std::map<std::string, std::size_t> dials_;
   Resolver resolver_;
 };
 

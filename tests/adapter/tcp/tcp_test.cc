@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "node/adapter/tcp/address.h"
+#include "node/adapter/tcp/tcp_stream.h"
 #include "node/adapter/tcp/tcp_transport.h"
 
 namespace aspen::adapter::tcp {
@@ -100,6 +101,62 @@ TEST(TcpTransport, UnknownHostNameBreaksTheStreamAndNotTheCaller) {
     return !bytes;
   }));
   EXPECT_EQ(error.code, Code::unavailable);
+}
+
+// An address that takes nobody and refuses nobody: a listener whose queue is full.
+class SilentAddress {
+ public:
+  SilentAddress() {
+    address_.sin_family = AF_INET;
+    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size_bytes = sizeof(address_);
+    EXPECT_EQ(::bind(listener_, as_any(), sizeof(address_)), 0);
+    EXPECT_EQ(::listen(listener_, 0), 0);
+    EXPECT_EQ(::getsockname(listener_, as_any(), &size_bytes), 0);
+    for (int& fd : fillers_) {
+      fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+      static_cast<void>(::connect(fd, as_any(), sizeof(address_)));
+    }
+  }
+  ~SilentAddress() {
+    for (const int fd : fillers_) ::close(fd);
+    ::close(listener_);
+  }
+  [[nodiscard]] SocketAddress address() {
+    return resolve_numeric({"127.0.0.1", std::to_string(ntohs(address_.sin_port))}).front();
+  }
+
+ private:
+  [[nodiscard]] sockaddr* as_any() { return reinterpret_cast<sockaddr*>(&address_); }
+  sockaddr_in address_{};
+  int listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
+  int fillers_[4] = {};
+};
+
+// A silent address of a name uses up the time of a dial: the next dial begins with another one, and
+// goes on with that as long as it answers.
+TEST(TcpTransport, ASilentAddressDoesNotHideTheOthersOfItsName) {
+  const auto transport = std::move(*TcpTransport::create());
+  Accepting accepting;
+  auto listener = transport->listen("127.0.0.1:0", accepting);
+  ASSERT_TRUE(listener);
+  SilentAddress silent;
+  const SocketAddress good = resolve_numeric(*split_address((*listener)->address())).front();
+  const auto dial = [&] {
+    auto stream = std::make_unique<TcpStream>(*transport, "two.example:1");
+    stream->on_resolved({silent.address(), good});
+    return stream;
+  };
+  {
+    const auto first = dial();
+    for (int i = 0; i < 10; ++i) transport->wait(milliseconds(10));
+    EXPECT_TRUE(accepting.streams.empty());
+  }
+  for (std::size_t i = 1; i <= 3; ++i) {
+    const auto later = dial();
+    EXPECT_TRUE(wait_until(*transport, [&] { return accepting.streams.size() == i; }));
+    for (int turn = 0; turn < 3; ++turn) transport->wait(milliseconds(1));
+  }
 }
 
 TEST(TcpTransport, StreamClosedWhileItsNameIsResolvedIsForgotten) {
