@@ -55,6 +55,8 @@ void refuse_unsent(const actor::Ref<replica::RaftProtocol>& raft, const cluster:
 }  // namespace
 
 void ClusterPeers::cast(std::vector<replica::OutgoingCast> casts) {
+  // A replica whose peers are not linked casts at each election timeout at the latest.
+  if (untold_ && tell_members()) untold_.reset();
   for (std::size_t i = 0; i < casts.size();) {
     cluster::Casts message;
     const std::size_t count = std::min(casts.size() - i, limits::link_casts_max);
@@ -69,8 +71,14 @@ void ClusterPeers::cast(std::vector<replica::OutgoingCast> casts) {
 }
 
 void ClusterPeers::set_members(ClusterId cluster, const PeerId& self, const Config& config) {
-  ASPEN_MAYBE(server_.tell(cluster::SetIdentity{{cluster, self, name_}}).has_value());
-  ASPEN_MAYBE(server_.tell(cluster::SetMembers{config}).has_value());
+  untold_ = Membership{cluster, self, config};
+  if (tell_members()) untold_.reset();
+}
+
+bool ClusterPeers::tell_members() {
+  ASPEN_ASSERT(untold_.has_value());
+  return server_.tell(cluster::SetIdentity{{untold_->cluster, untold_->self, name_}}) &&
+         server_.tell(cluster::SetMembers{untold_->config});
 }
 
 void ClusterPeers::probe(const std::string& address, Duration timeout,

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ namespace aspen {
 
 class ClusterPeers final : public replica::Peers {
  public:
+  // A membership that finds the NodeServer's mailbox full is told again before the next casts.
   ClusterPeers(cluster::NodeRef server, std::string name)
       : server_(server), name_(std::move(name)) {}
   // Whom to tell of forwards that did not leave. Before the System starts.
@@ -30,8 +32,18 @@ class ClusterPeers final : public replica::Peers {
               std::function<void(Result<void>)> done) override;
 
  private:
+  // Tells the NodeServer the membership; true if it has it.
+  [[nodiscard]] bool tell_members();
+
+  struct Membership {
+    ClusterId cluster;
+    PeerId self;
+    Config config;
+  };
+
   cluster::NodeRef server_;
   std::string name_;
+  std::optional<Membership> untold_;  // the newest, while the NodeServer's mailbox is full
   actor::Ref<replica::RaftProtocol> raft_;
 };
 

@@ -110,6 +110,23 @@ TEST_F(ClusterPeersTest, AForwardThatDoesNotLeaveIsRefusedAtOnce) {
   EXPECT_EQ(refused[2].sequence, 8U);
 }
 
+// Without it the NodeServer would refuse or not dial a member until the next change.
+TEST_F(ClusterPeersTest, AMembershipThatFindsNoRoomIsToldAgain) {
+  const PeerId self{NodeId(1), {7, 7}};
+  fill_mailbox();
+  peers.set_members(ClusterId(3), self, Config{});
+  Config config;
+  config.members.resize(2);
+  peers.set_members(ClusterId(3), self, config);
+  world.run_until_idle();
+  EXPECT_TRUE(seen.empty());
+  peers.cast({forward(1)});
+  peers.cast({forward(2)});
+  world.run_until_idle();
+  const std::vector<std::string> once{"identity", "members 2", "casts 1", "casts 1"};
+  EXPECT_EQ(seen, once);
+}
+
 TEST_F(ClusterPeersTest, AMessageOfAnotherGroupIsDropped) {
   cluster::NodeMemory memory;
   NullLog log;
