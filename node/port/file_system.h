@@ -62,13 +62,19 @@ class FileSystem {
   // Possible errors: already_exists besides those above.
   [[nodiscard]] virtual Result<std::unique_ptr<File>> open(const std::string& path,
                                                            OpenMode mode) = 0;
-  // Replaces `to` if it exists. Atomic, not durable before sync_directory.
+  // Replaces `to` if it exists. Atomic, not durable before sync_directory. A directory is renamed
+  // with what is in it.
   [[nodiscard]] virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
   [[nodiscard]] virtual Result<void> remove(const std::string& path) = 0;
   // Creates missing parents too; it is no error if the directory exists.
   [[nodiscard]] virtual Result<void> create_directory(const std::string& path) = 0;
   // Names of the regular files in a directory, ascending.
   [[nodiscard]] virtual Result<std::vector<std::string>> list(const std::string& path) = 0;
+  // Names of the directories in it, ascending.
+  [[nodiscard]] virtual Result<std::vector<std::string>> list_directories(
+      const std::string& path) = 0;
+  // Precondition: nothing is in it.
+  [[nodiscard]] virtual Result<void> remove_directory(const std::string& path) = 0;
   // Makes creations, renames and removals in this directory durable.
   [[nodiscard]] virtual Result<void> sync_directory(const std::string& path) = 0;
   // What an unprivileged process may still allocate on the file system of `path`.

@@ -135,6 +135,18 @@ class StateStore : public StateView {
   // Starts to make the current state durable, in the background; get_durable() shows when.
   [[nodiscard]] virtual Result<void> flush() = 0;
   [[nodiscard]] virtual StateSizes sizes() const = 0;
+
+  // ---- snapshots: a directory with a copy of the state, whose files travel as they are
+  // Makes one with everything that was written before the call, durable when it returns. It costs
+  // a flush and links, not a copy. Any thread. Precondition: `directory` does not exist, its parent
+  // does and lies on the store's file system. Possible errors: no_space, io_error.
+  [[nodiscard]] virtual Result<void> checkpoint(const std::string& directory) = 0;
+  // Takes over such a directory, made here or elsewhere, in place of all that is stored: durable
+  // when it returns, and a crash at any point leaves the whole of the old state or of the new one.
+  // Views and iterators show what they showed. Called by the writer. Possible errors: corrupt (no
+  // sound copy; the old state stays), no_space and io_error (the process must end: either may be
+  // found by the next).
+  [[nodiscard]] virtual Result<void> install(const std::string& directory) = 0;
 };
 
 }  // namespace aspen

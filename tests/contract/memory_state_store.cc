@@ -3,11 +3,15 @@
 #include <utility>
 
 #include "node/base/assert.h"
+#include "node/base/bytes.h"
 
 namespace aspen::contract {
 namespace {
 
 using Rows = MemoryStateStore::Rows;
+
+constexpr const char* rows_file = "/rows";
+constexpr std::string_view end_of_rows = "the end";
 
 void apply_batch(Rows& rows, const StateBatch& batch) {
   for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -116,6 +120,9 @@ class MemorySnapshot final : public StateView {
 
 MemoryStateStore::MemoryStateStore() : rows_(std::make_shared<Rows>()) {}
 
+MemoryStateStore::MemoryStateStore(FileSystem& files)
+    : rows_(std::make_shared<Rows>()), files_(&files) {}
+
 Result<std::optional<std::string>> MemoryStateStore::get(std::string_view key) const {
   if (read_error_) return tl::unexpected(*read_error_);
   return find(*rows_, key);
@@ -156,6 +163,49 @@ StateSizes MemoryStateStore::sizes() const {
   sizes.on_disk_bytes = sizes.in_use_bytes;
   sizes.memory_bytes = sizes.in_use_bytes;
   return sizes;
+}
+
+Result<void> MemoryStateStore::checkpoint(const std::string& directory) {
+  if (files_ == nullptr) return fail(Code::unsupported, "this store has no file system");
+  Writer out;
+  for (const auto& [key, value] : *rows_) out.bytes(key).bytes(value);
+  const std::string text = out.take() + std::string(end_of_rows);
+  if (auto made = files_->create_directory(directory); !made) return made;
+  auto file = files_->open(directory + rows_file, OpenMode::create_new);
+  if (!file) return tl::unexpected(file.error());
+  const std::string_view part = text;
+  if (auto written = (*file)->write(0, std::span(&part, 1)); !written) return written;
+  if (auto synced = (*file)->sync(); !synced) return synced;
+  if (auto synced = files_->sync_directory(directory); !synced) return synced;
+  // As the flush that a checkpoint takes.
+  flush_some(unflushed_.size());
+  return {};
+}
+
+Result<void> MemoryStateStore::install(const std::string& directory) {
+  if (files_ == nullptr) return fail(Code::unsupported, "this store has no file system");
+  auto file = files_->open(directory + rows_file, OpenMode::existing);
+  if (!file) return fail(Code::corrupt, "not a sound copy of a state");
+  auto size = (*file)->size_bytes();
+  if (!size) return tl::unexpected(size.error());
+  std::string text(*size, '\0');
+  auto got = (*file)->read(0, text);
+  if (!got) return tl::unexpected(got.error());
+  if (!text.ends_with(end_of_rows)) return fail(Code::corrupt, "not a sound copy of a state");
+  Reader in(std::string_view(text).substr(0, text.size() - end_of_rows.size()));
+  Rows rows;
+  while (in.ok() && in.left() > 0) {
+    std::string key(in.bytes());
+    rows.insert_or_assign(std::move(key), std::string(in.bytes()));
+  }
+  if (!in.done()) return fail(Code::corrupt, "not a sound copy of a state");
+  file->reset();
+  if (auto removed = files_->remove(directory + rows_file); !removed) return removed;
+  if (auto removed = files_->remove_directory(directory); !removed) return removed;
+  durable_ = rows;
+  rows_ = std::make_shared<Rows>(std::move(rows));
+  unflushed_.clear();
+  return {};
 }
 
 void MemoryStateStore::flush_some(std::size_t batches) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "node/port/file_system.h"
 #include "node/port/state_store.h"
 
 namespace aspen::contract {
@@ -20,6 +21,8 @@ class MemoryStateStore final : public StateStore {
   using Rows = std::map<std::string, std::string, std::less<>>;
 
   MemoryStateStore();
+  // Checkpoints are directories there, with one file. It outlives the store.
+  explicit MemoryStateStore(FileSystem& files);
 
   Result<std::optional<std::string>> get(std::string_view key) const override;
   std::unique_ptr<StateIterator> iterator(std::string_view lower,
@@ -30,6 +33,8 @@ class MemoryStateStore final : public StateStore {
   // Durable at once.
   Result<void> flush() override;
   StateSizes sizes() const override;
+  Result<void> checkpoint(const std::string& directory) override;
+  Result<void> install(const std::string& directory) override;
 
   // ---- for tests
   // Batches since the last flush.
@@ -55,6 +60,7 @@ class MemoryStateStore final : public StateStore {
   std::optional<Error> write_error_;
   std::optional<Error> read_error_;
   std::uint64_t writes_ = 0;
+  FileSystem* files_ = nullptr;
 };
 
 }  // namespace aspen::contract

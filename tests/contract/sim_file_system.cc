@@ -212,9 +212,18 @@ Result<std::unique_ptr<File>> SimFileSystem::open(const std::string& path, OpenM
 Result<void> SimFileSystem::rename(const std::string& from, const std::string& to) {
   const std::lock_guard lock(mutex_);
   if (auto begun = begin(); !begun) return begun;
-  const auto found = names_.find(from);
-  if (found == names_.end()) return fail(Code::not_found, "no such simulated file");
-  change_names({{to, found->second}, {from, nullptr}});
+  NameChange change;
+  const std::string prefix = from + "/";
+  for (const auto& [name, inode] : names_) {
+    const bool inside = name.starts_with(prefix);
+    if (name != from && !inside) continue;
+    change.push_back({to + name.substr(from.size()), inode});
+    change.push_back({name, nullptr});
+  }
+  if (change.empty()) return fail(Code::not_found, "no such simulated file");
+  // The sync of the directory where it appears makes it durable, be it a file or a directory.
+  if (change.front().first != to) change.insert(change.begin(), {to, nullptr});
+  change_names(std::move(change));
   return end();
 }
 
@@ -241,6 +250,29 @@ Result<std::vector<std::string>> SimFileSystem::list(const std::string& path) {
     if (directory_of(name) == path) found.push_back(name.substr(path.size() + 1));
   }
   return found;
+}
+
+Result<std::vector<std::string>> SimFileSystem::list_directories(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  if (crashed_) return dead();
+  std::set<std::string> found;
+  const std::string prefix = path + "/";
+  for (const auto& [name, inode] : names_) {
+    if (!name.starts_with(prefix)) continue;
+    const std::size_t slash = name.find('/', prefix.size());
+    if (slash != std::string::npos) {
+      found.insert(name.substr(prefix.size(), slash - prefix.size()));
+    }
+  }
+  return std::vector<std::string>(found.begin(), found.end());
+}
+
+Result<void> SimFileSystem::remove_directory(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  if (crashed_) return dead();
+  const auto inside = names_.lower_bound(path + "/");
+  ASPEN_ASSERT(inside == names_.end() || !inside->first.starts_with(path + "/"));
+  return {};
 }
 
 Result<void> SimFileSystem::sync_directory(const std::string& path) {

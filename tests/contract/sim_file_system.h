@@ -44,6 +44,8 @@ class SimFileSystem final : public FileSystem {
   [[nodiscard]] Result<void> remove(const std::string& path) override;
   [[nodiscard]] Result<void> create_directory(const std::string& path) override;
   [[nodiscard]] Result<std::vector<std::string>> list(const std::string& path) override;
+  [[nodiscard]] Result<std::vector<std::string>> list_directories(const std::string& path) override;
+  [[nodiscard]] Result<void> remove_directory(const std::string& path) override;
   [[nodiscard]] Result<void> sync_directory(const std::string& path) override;
   [[nodiscard]] Result<std::uint64_t> free_bytes(const std::string& path) override;
   [[nodiscard]] Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;

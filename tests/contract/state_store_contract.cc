@@ -247,6 +247,65 @@ TEST_P(StateStoreContract, SizesGrowWithWhatIsStored) {
   EXPECT_GT(sizes.memory_bytes, 0U);
 }
 
+// ---- checkpoints
+
+TEST_P(StateStoreContract, ACheckpointTakesThePlaceOfWhatIsStored) {
+  put("a", "1");
+  make_durable("a", "1");
+  put("b", "1");
+  const std::string copy = subject_->place("copy");
+  ASSERT_TRUE(store().checkpoint(copy).has_value());
+  EXPECT_EQ(*store().get_durable("b"), "1") << "what it took is durable";
+  put("a", "2");
+  put("c", "2");
+  const auto before = store().snapshot();
+  const auto walk = store().iterator("", "");
+  ASSERT_TRUE(store().install(copy).has_value());
+  EXPECT_EQ(rows(store()), "a=1 b=1 ");
+  EXPECT_EQ(rows(*before), "a=2 b=1 c=2 ") << "a view shows what it showed";
+  walk->seek("");
+  ASSERT_TRUE(walk->valid());
+  EXPECT_EQ(walk->value(), "2");
+  EXPECT_EQ(*store().get_durable("a"), "1") << "what was installed is durable";
+  EXPECT_EQ(*store().get_durable("c"), std::nullopt);
+  put("d", "3");
+  subject_->crash();
+  EXPECT_EQ(rows(store()), "a=1 b=1 ");
+  put("d", "4");
+  make_durable("d", "4");
+  subject_->crash();
+  EXPECT_EQ(rows(store()), "a=1 b=1 d=4 ");
+}
+
+TEST_P(StateStoreContract, CheckpointsAreIndependentOfEachOtherAndOfTheStore) {
+  for (const std::string name : {"1", "2", "3"}) {
+    put("a", name);
+    put(name, std::string(50'000, 'x'));
+    ASSERT_TRUE(store().checkpoint(subject_->place(name)).has_value());
+  }
+  for (const std::string name : {"2", "1", "3"}) {
+    put("a", "between");
+    ASSERT_TRUE(store().install(subject_->place(name)).has_value());
+    EXPECT_EQ(get(store(), "a"), name);
+    EXPECT_EQ(get(store(), "2").has_value(), name != "1");
+    EXPECT_FALSE(store().install(subject_->place(name)).has_value()) << "it was taken over";
+  }
+  subject_->crash();
+  EXPECT_EQ(get(store(), "a"), "3");
+}
+
+TEST_P(StateStoreContract, AnUnsoundCheckpointIsRefusedAndChangesNothing) {
+  put("a", "1");
+  ASSERT_TRUE(store().checkpoint(subject_->place("copy")).has_value());
+  put("a", "2");
+  subject_->damage(subject_->place("copy"));
+  EXPECT_EQ(store().install(subject_->place("copy")).error().code, Code::corrupt);
+  EXPECT_EQ(store().install(subject_->place("nothing")).error().code, Code::corrupt);
+  EXPECT_EQ(rows(store()), "a=2 ");
+  put("b", "1");
+  make_durable("b", "1");
+}
+
 // Goal: any sequence of batches, snapshots, flushes and walks agrees with an ordered map.
 TEST_P(StateStoreContract, AgreesWithAMap) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {

@@ -20,6 +20,10 @@ class StateStoreSubject {
   [[nodiscard]] virtual StateStore& store() = 0;
   // The process dies without warning and starts again: what is not durable is lost.
   virtual void crash() = 0;
+  // The path of a directory that does not exist yet, where checkpoints may be made.
+  [[nodiscard]] virtual std::string place(const std::string& name) = 0;
+  // Spoils a checkpoint.
+  virtual void damage(const std::string& directory) = 0;
   // Lets a flush in the background go on, while the test polls for its end.
   virtual void pause() = 0;
 };

@@ -1,5 +1,6 @@
 // The state store in memory passes the contract.
 #include "tests/contract/memory_state_store.h"
+#include "tests/contract/sim_file_system.h"
 #include "tests/contract/state_store_contract.h"
 
 namespace aspen::contract {
@@ -9,10 +10,15 @@ class MemorySubject final : public StateStoreSubject {
  public:
   StateStore& store() override { return store_; }
   void crash() override { store_.crash(0); }
+  std::string place(const std::string& name) override { return "snapshots/" + name; }
+  void damage(const std::string& directory) override {
+    files_.replace(directory + "/rows", "what is this");
+  }
   void pause() override {}
 
  private:
-  MemoryStateStore store_;
+  SimFileSystem files_;
+  MemoryStateStore store_{files_};
 };
 
 INSTANTIATE_TEST_SUITE_P(Memory, StateStoreContract,

@@ -160,9 +160,26 @@ struct CloseDirectory {
   void operator()(DIR* directory) const noexcept { ::closedir(directory); }
 };
 
-bool is_regular(const std::string& path) noexcept {
+mode_t kind_of(const std::string& path) noexcept {
   struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+  return ::lstat(path.c_str(), &status) == 0 ? status.st_mode & S_IFMT : 0;
+}
+
+// Names of what is of one kind, S_IFREG or S_IFDIR.
+Result<std::vector<std::string>> list_kind(const std::string& path, mode_t kind) {
+  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
+  if (!directory) return failed("cannot list a directory", errno);
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    std::string name = entry->d_name;
+    const bool own = name == "." || name == "..";
+    if (!own && kind_of(path + "/" + name) == kind) names.push_back(std::move(name));
+    errno = 0;
+  }
+  if (errno != 0) return failed("cannot list a directory", errno);
+  std::ranges::sort(names);
+  return names;
 }
 
 }  // namespace
@@ -196,18 +213,16 @@ Result<void> PosixFileSystem::create_directory(const std::string& path) {
 }
 
 Result<std::vector<std::string>> PosixFileSystem::list(const std::string& path) {
-  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
-  if (!directory) return failed("cannot list a directory", errno);
-  std::vector<std::string> names;
-  errno = 0;
-  while (const dirent* entry = ::readdir(directory.get())) {
-    std::string name = entry->d_name;
-    if (is_regular(path + "/" + name)) names.push_back(std::move(name));
-    errno = 0;
-  }
-  if (errno != 0) return failed("cannot list a directory", errno);
-  std::ranges::sort(names);
-  return names;
+  return list_kind(path, S_IFREG);
+}
+
+Result<std::vector<std::string>> PosixFileSystem::list_directories(const std::string& path) {
+  return list_kind(path, S_IFDIR);
+}
+
+Result<void> PosixFileSystem::remove_directory(const std::string& path) {
+  if (::rmdir(path.c_str()) != 0) return failed("cannot remove a directory", errno);
+  return {};
 }
 
 Result<void> PosixFileSystem::sync_directory(const std::string& path) {

@@ -28,13 +28,6 @@ Result<std::uint64_t> parse(std::string_view text) {
   return number;
 }
 
-::rocksdb::Status sync_directory(::rocksdb::Env& env, const std::string& directory) {
-  std::unique_ptr<::rocksdb::Directory> opened;
-  auto status = env.NewDirectory(directory, &opened);
-  if (status.ok()) status = opened->Fsync();
-  return status;
-}
-
 ::rocksdb::Status write_format(::rocksdb::Env& env, const std::string& directory) {
   const std::string path = directory + "/FORMAT";
   const std::string text = std::string(prefix) + std::to_string(state_format) + "\n";
@@ -47,6 +40,13 @@ Result<std::uint64_t> parse(std::string_view text) {
 
 }  // namespace
 
+::rocksdb::Status sync_directory(::rocksdb::Env& env, const std::string& directory) {
+  std::unique_ptr<::rocksdb::Directory> opened;
+  auto status = env.NewDirectory(directory, &opened);
+  if (status.ok()) status = opened->Fsync();
+  return status;
+}
+
 Error error_of(const ::rocksdb::Status& status) noexcept {
   ASPEN_ASSERT(!status.ok());
   if (status.IsNoSpace()) return {Code::no_space, "state store: the disk is full"};
@@ -54,21 +54,20 @@ Error error_of(const ::rocksdb::Status& status) noexcept {
   return {Code::io_error, "state store: I/O failed"};
 }
 
-Result<std::string> prepare_directory(::rocksdb::Env& env, const std::string& directory) {
-  const std::string database = directory + "/db";
+Result<void> prepare_directory(::rocksdb::Env& env, const std::string& directory) {
   if (const auto made = env.CreateDirIfMissing(directory); !made.ok()) {
     return tl::unexpected(error_of(made));
   }
   std::string text;
   const auto read = ::rocksdb::ReadFileToString(&env, directory + "/FORMAT", &text);
   if (read.IsNotFound() || read.IsPathNotFound()) {
-    if (env.FileExists(database).ok()) {
+    if (env.FileExists(directory + "/db").ok() || env.FileExists(directory + "/LIVE").ok()) {
       return fail(Code::corrupt, "state directory: a database without a FORMAT file");
     }
     if (const auto written = write_format(env, directory); !written.ok()) {
       return tl::unexpected(error_of(written));
     }
-    return database;
+    return {};
   }
   if (!read.ok()) return tl::unexpected(error_of(read));
   const auto format = parse(text);
@@ -77,7 +76,7 @@ Result<std::string> prepare_directory(::rocksdb::Env& env, const std::string& di
     return fail(Code::unsupported, "state directory: a newer format, upgrade this node", *format);
   }
   ASPEN_ASSERT(*format == state_format);
-  return database;
+  return {};
 }
 
 }  // namespace aspen::adapter::rocksdb

@@ -4,11 +4,14 @@
 #include <vector>
 
 #include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 #include "node/adapter/rocksdb/format_file.h"
+#include "node/adapter/rocksdb/live_directory.h"
 #include "node/adapter/rocksdb/settings.h"
 #include "node/base/assert.h"
 #include "node/base/limits.h"
@@ -74,8 +77,25 @@ std::uint64_t property(::rocksdb::DB& db, const std::string& name) {
 }  // namespace
 
 struct RocksdbStateStore::Database {
-  std::shared_ptr<::rocksdb::Cache> cache;
+  Database(std::unique_ptr<::rocksdb::DB> opened, std::string where)
+      : db(std::move(opened)), path(std::move(where)) {}
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+  ~Database() {
+    ::rocksdb::Env& env = *db->GetEnv();
+    db.reset();
+    if (replaced) remove_database(env, path);
+  }
+  // What it still had to do on the disk would be in vain.
+  void replace() {
+    replaced = true;
+    db->SetDBOptions({{"avoid_flush_during_shutdown", "true"}}).PermitUncheckedError();
+    ::rocksdb::CancelAllBackgroundWork(db.get(), false);
+  }
+
   std::unique_ptr<::rocksdb::DB> db;
+  const std::string path;
+  bool replaced = false;  // set before the last owner lets go
 };
 
 class RocksdbStateStore::Iterator final : public StateIterator {
@@ -151,8 +171,9 @@ class RocksdbStateStore::Snapshot final : public StateView {
   ::rocksdb::ReadOptions options_;
 };
 
-RocksdbStateStore::RocksdbStateStore(std::shared_ptr<Database> database)
-    : database_(std::move(database)) {}
+RocksdbStateStore::RocksdbStateStore(std::string directory,
+                                     std::unique_ptr<RocksdbSettings> settings)
+    : directory_(std::move(directory)), settings_(std::move(settings)) {}
 
 RocksdbStateStore::~RocksdbStateStore() = default;
 
@@ -161,31 +182,51 @@ Result<std::unique_ptr<RocksdbStateStore>> RocksdbStateStore::open(const Rocksdb
     return fail(Code::invalid_argument, "state store: the memory budget must be at least 32 MiB",
                 options.memory_bytes);
   }
-  const RocksdbSettings settings = make_settings(options);
-  const auto path = prepare_directory(*settings.options.env, options.directory);
+  auto settings = std::make_unique<RocksdbSettings>(make_settings(options));
+  ::rocksdb::Env& env = *settings->options.env;
+  if (auto prepared = prepare_directory(env, options.directory); !prepared) {
+    return tl::unexpected(prepared.error());
+  }
+  const auto path = live_database(env, options.directory);
   if (!path) return tl::unexpected(path.error());
+  std::unique_ptr<RocksdbStateStore> store(
+      new RocksdbStateStore(options.directory, std::move(settings)));
+  auto database = store->open_database(*path);
+  if (!database) return tl::unexpected(database.error());
+  store->database_ = std::move(*database);
+  // Only now: whoever holds the lock of the live one may be taking over another.
+  if (auto removed = remove_others(env, options.directory, *path); !removed) {
+    return tl::unexpected(removed.error());
+  }
+  return store;
+}
+
+Result<std::shared_ptr<RocksdbStateStore::Database>> RocksdbStateStore::open_database(
+    const std::string& path) const {
   ::rocksdb::DB* opened = nullptr;
-  const auto status = ::rocksdb::DB::Open(settings.options, *path, &opened);
+  const auto status = ::rocksdb::DB::Open(settings_->options, path, &opened);
   if (!status.ok()) return tl::unexpected(error_of(status));
   ASPEN_ASSERT(opened != nullptr);
-  auto database = std::make_shared<Database>();
-  database->cache = settings.cache;
-  database->db.reset(opened);
-  return std::unique_ptr<RocksdbStateStore>(new RocksdbStateStore(std::move(database)));
+  return std::make_shared<Database>(std::unique_ptr<::rocksdb::DB>(opened), path);
+}
+
+std::shared_ptr<RocksdbStateStore::Database> RocksdbStateStore::live() const {
+  const std::lock_guard lock(mutex_);
+  return database_;
 }
 
 Result<std::optional<std::string>> RocksdbStateStore::get(std::string_view key) const {
-  return read(*database_->db, {}, key);
+  return read(*live()->db, {}, key);
 }
 
 Result<std::vector<std::optional<std::string>>> RocksdbStateStore::multi_get(
     std::span<const std::string> keys, std::size_t bytes_max) const {
-  return read_many(*database_->db, {}, keys, bytes_max);
+  return read_many(*live()->db, {}, keys, bytes_max);
 }
 
 std::unique_ptr<StateIterator> RocksdbStateStore::iterator(std::string_view lower,
                                                            std::string_view upper) const {
-  return std::make_unique<Iterator>(database_, nullptr, lower, upper);
+  return std::make_unique<Iterator>(live(), nullptr, lower, upper);
 }
 
 Result<void> RocksdbStateStore::write(const StateBatch& batch) {
@@ -202,41 +243,77 @@ Result<void> RocksdbStateStore::write(const StateBatch& batch) {
   ASPEN_ASSERT(static_cast<std::size_t>(writes.Count()) == batch.size());
   ::rocksdb::WriteOptions options;
   options.disableWAL = true;
-  const auto status = database_->db->Write(options, &writes);
+  const auto status = live()->db->Write(options, &writes);
   if (!status.ok()) return tl::unexpected(error_of(status));
   return {};
 }
 
 std::unique_ptr<StateView> RocksdbStateStore::snapshot() const {
-  return std::make_unique<Snapshot>(database_);
+  return std::make_unique<Snapshot>(live());
 }
 
 Result<std::optional<std::string>> RocksdbStateStore::get_durable(std::string_view key) const {
   // Skips the write buffers, as long as there is no write-ahead log that holds them too.
   ::rocksdb::ReadOptions options;
   options.read_tier = ::rocksdb::kPersistedTier;
-  return read(*database_->db, options, key);
+  return read(*live()->db, options, key);
 }
 
 Result<void> RocksdbStateStore::flush() {
   ::rocksdb::FlushOptions options;
   options.wait = false;
   options.allow_write_stall = true;
-  const auto status = database_->db->Flush(options);
+  const auto status = live()->db->Flush(options);
   if (!status.ok()) return tl::unexpected(error_of(status));
   return {};
 }
 
 StateSizes RocksdbStateStore::sizes() const {
-  ::rocksdb::DB& db = *database_->db;
+  const std::shared_ptr<Database> database = live();
+  ::rocksdb::DB& db = *database->db;
   StateSizes sizes;
   sizes.on_disk_bytes = property(db, ::rocksdb::DB::Properties::kTotalSstFilesSize);
   sizes.in_use_bytes = property(db, ::rocksdb::DB::Properties::kEstimateLiveDataSize) +
                        property(db, ::rocksdb::DB::Properties::kCurSizeAllMemTables);
   // The cache's usage counts the write buffers.
-  sizes.memory_bytes = database_->cache->GetUsage() +
+  sizes.memory_bytes = settings_->cache->GetUsage() +
                        property(db, ::rocksdb::DB::Properties::kEstimateTableReadersMem);
   return sizes;
+}
+
+// ---- snapshots
+
+Result<void> RocksdbStateStore::checkpoint(const std::string& directory) {
+  const std::shared_ptr<Database> database = live();
+  ::rocksdb::Checkpoint* created = nullptr;
+  auto status = ::rocksdb::Checkpoint::Create(database->db.get(), &created);
+  const std::unique_ptr<::rocksdb::Checkpoint> owner(created);
+  // Without a write-ahead log everything must be flushed first.
+  constexpr std::uint64_t flush_always = 0;
+  if (status.ok()) status = created->CreateCheckpoint(directory, flush_always);
+  if (!status.ok()) return tl::unexpected(error_of(status));
+  return {};
+}
+
+Result<void> RocksdbStateStore::install(const std::string& directory) {
+  ::rocksdb::Env& env = *settings_->options.env;
+  {
+    ::rocksdb::DB* opened = nullptr;
+    ::rocksdb::Options options = settings_->options;
+    options.create_if_missing = false;
+    const auto status = ::rocksdb::DB::OpenForReadOnly(options, directory, &opened);
+    const std::unique_ptr<::rocksdb::DB> owner(opened);
+    if (!status.ok()) return fail(Code::corrupt, "state store: not a sound copy of a state");
+  }
+  const auto path = take_over(env, directory_, directory);
+  if (!path) return tl::unexpected(path.error());
+  auto database = open_database(*path);
+  if (!database) return tl::unexpected(database.error());
+  if (auto switched = point_to(env, directory_, *path); !switched) return switched;
+  const std::lock_guard lock(mutex_);
+  std::swap(database_, *database);
+  (*database)->replace();
+  return {};
 }
 
 }  // namespace aspen::adapter::rocksdb

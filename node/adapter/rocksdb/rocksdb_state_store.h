@@ -7,12 +7,14 @@
 // seconds, and then writes succeed as if nothing had happened; reads go on. Every other failure in
 // the background is found by the next write() as io_error or corrupt.
 //
-// Owner: one writer; everything but write() and flush() may be called from any thread. Snapshots
-// and iterators keep the database open.
+// Owner: one writer; everything but write(), flush() and install() may be called from any thread.
+// Snapshots and iterators keep the database open; one that another has replaced is removed when the
+// last of them is gone.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "node/base/error.h"
@@ -39,6 +41,8 @@ struct RocksdbOptions {
   ::rocksdb::Env* env = nullptr;  // null: the real one; outlives the store
 };
 
+struct RocksdbSettings;
+
 class RocksdbStateStore final : public StateStore {
  public:
   // Opens or makes the store. Possible errors: unsupported (a newer format), corrupt, no_space,
@@ -57,14 +61,22 @@ class RocksdbStateStore final : public StateStore {
   [[nodiscard]] Result<std::optional<std::string>> get_durable(std::string_view key) const override;
   [[nodiscard]] Result<void> flush() override;
   [[nodiscard]] StateSizes sizes() const override;
+  [[nodiscard]] Result<void> checkpoint(const std::string& directory) override;
+  [[nodiscard]] Result<void> install(const std::string& directory) override;
 
  private:
   struct Database;
   class Iterator;
   class Snapshot;
 
-  explicit RocksdbStateStore(std::shared_ptr<Database> database);
+  RocksdbStateStore(std::string directory, std::unique_ptr<RocksdbSettings> settings);
 
+  [[nodiscard]] Result<std::shared_ptr<Database>> open_database(const std::string& path) const;
+  [[nodiscard]] std::shared_ptr<Database> live() const;
+
+  const std::string directory_;
+  const std::unique_ptr<RocksdbSettings> settings_;  // its cache is shared by all databases
+  mutable std::mutex mutex_;                         // of the pointer alone
   std::shared_ptr<Database> database_;
 };
 

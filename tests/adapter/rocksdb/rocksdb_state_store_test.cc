@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "tests/contract/state_store_contract.h"
+#include "tests/support/temporary_folder.h"
 
 namespace aspen::contract {
 namespace {
@@ -21,21 +22,6 @@ using adapter::rocksdb::RocksdbOptions;
 using adapter::rocksdb::RocksdbStateStore;
 
 constexpr std::uint64_t mib = 1024 * 1024;
-
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string pattern = testing::TempDir() + "aspen-state-XXXXXX";
-    path_ = ::mkdtemp(pattern.data());
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] std::string path() const { return path_ + "/state"; }
-
- private:
-  std::string path_;
-};
 
 RocksdbOptions options_for(const std::string& directory) {
   RocksdbOptions options;
@@ -57,12 +43,16 @@ class RocksdbSubject final : public StateStoreSubject {
   StateStore& store() override { return *store_; }
   void crash() override {
     store_.reset();
-    store_ = must_open(options_for(directory_.path()));
+    store_ = must_open(options_for(directory_.path() + "/state"));
+  }
+  std::string place(const std::string& name) override { return directory_.path() + "/" + name; }
+  void damage(const std::string& directory) override {
+    std::filesystem::remove(directory + "/CURRENT");
   }
   void pause() override { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
 
  private:
-  TemporaryDirectory directory_;
+  support::TemporaryFolder directory_;
   std::unique_ptr<RocksdbStateStore> store_;
 };
 
@@ -80,7 +70,7 @@ StateBatch one_row(const std::string& key, const std::string& value) {
 }
 
 TEST(RocksdbStateStore, ACleanStopLosesNothing) {
-  const TemporaryDirectory directory;
+  const support::TemporaryFolder directory;
   RocksdbOptions options = options_for(directory.path());
   options.on_close = RocksdbOptions::OnClose::flush;
   ASSERT_TRUE(must_open(options)->write(one_row("a", "1")).has_value());
@@ -88,7 +78,7 @@ TEST(RocksdbStateStore, ACleanStopLosesNothing) {
 }
 
 TEST(RocksdbStateStore, ASnapshotAndAnIteratorOutliveTheStore) {
-  const TemporaryDirectory directory;
+  const support::TemporaryFolder directory;
   auto store = must_open(options_for(directory.path()));
   ASSERT_TRUE(store->write(one_row("a", "1")).has_value());
   const auto snapshot = store->snapshot();
@@ -100,7 +90,7 @@ TEST(RocksdbStateStore, ASnapshotAndAnIteratorOutliveTheStore) {
 }
 
 TEST(RocksdbStateStore, ANewerFormatIsRefusedByName) {
-  const TemporaryDirectory directory;
+  const support::TemporaryFolder directory;
   must_open(options_for(directory.path())).reset();
   std::ofstream(directory.path() + "/FORMAT") << "aspen-state 2\n";
   const auto store = RocksdbStateStore::open(options_for(directory.path()));
@@ -110,7 +100,7 @@ TEST(RocksdbStateStore, ANewerFormatIsRefusedByName) {
 }
 
 TEST(RocksdbStateStore, AForeignOrMissingFormatIsRefused) {
-  const TemporaryDirectory directory;
+  const support::TemporaryFolder directory;
   must_open(options_for(directory.path())).reset();
   for (const char* text : {"", "aspen-state", "aspen-state 1", "aspen-state x\n", "etcd 1\n"}) {
     std::ofstream(directory.path() + "/FORMAT") << text;
@@ -122,20 +112,20 @@ TEST(RocksdbStateStore, AForeignOrMissingFormatIsRefused) {
 }
 
 TEST(RocksdbStateStore, ADirectoryIsOpenedOnce) {
-  const TemporaryDirectory directory;
+  const support::TemporaryFolder directory;
   const auto store = must_open(options_for(directory.path()));
   EXPECT_FALSE(RocksdbStateStore::open(options_for(directory.path())).has_value());
 }
 
 TEST(RocksdbStateStore, TooLittleMemoryIsRefused) {
-  const TemporaryDirectory directory;
+  const support::TemporaryFolder directory;
   RocksdbOptions options = options_for(directory.path());
   options.memory_bytes = mib;
   EXPECT_EQ(RocksdbStateStore::open(options).error().code, Code::invalid_argument);
 }
 
 TEST(RocksdbStateStore, DamageIsNoticedAndNamed) {
-  const TemporaryDirectory directory;
+  const support::TemporaryFolder directory;
   RocksdbOptions options = options_for(directory.path());
   options.on_close = RocksdbOptions::OnClose::flush;
   {
@@ -216,7 +206,7 @@ class SmallDisk : public rocksdb::FileSystemWrapper {
 // Goal: with a full disk writes are refused with no_space and reads go on; when there is room,
 // writes succeed again without a restart, and nothing is lost, not even by a crash then.
 TEST(RocksdbStateStore, AFullDiskRefusesWritesUntilThereIsRoom) {
-  const TemporaryDirectory directory;
+  const support::TemporaryFolder directory;
   const auto disk = std::make_shared<SmallDisk>(rocksdb::FileSystem::Default());
   const auto env = rocksdb::NewCompositeEnv(disk);
   RocksdbOptions options = options_for(directory.path());
@@ -248,6 +238,7 @@ TEST(RocksdbStateStore, AFullDiskRefusesWritesUntilThereIsRoom) {
   for (int i = 0; i < polls_max && !store->get_durable("x")->has_value(); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
+  ASSERT_TRUE(store->get_durable("x")->has_value());
   store.reset();
   store = must_open(options);
   EXPECT_EQ(**store->get("x"), "1");
