@@ -110,5 +110,5 @@ def in_adapter(module):
 
 PURE = {"node/base", "node/raft", "node/kv", "operator/api", "operator/plan"}
 DETERMINISTIC = PURE | {"node/actor", "node/wire", "node/replica", "node/cluster", "node/gateway",
-                        "operator/control"}
-DENSE = PURE | {"node/actor"}   # where asserts are counted
+                        "node/snapshot", "operator/control"}
+DENSE = PURE | {"node/actor", "node/snapshot"}   # where asserts are counted
