@@ -12,6 +12,7 @@
 #include <mutex>
 #include <thread>
 
+#include "tests/e2e/repeating_clients.h"
 #include "tests/e2e/test_cluster.h"
 
 namespace aspen::e2e {
@@ -26,45 +27,35 @@ constexpr const char* disk_options = "size=320m";
 // Clients that write through every node until they are stopped.
 class Writers {
  public:
-  Writers(TestCluster& cluster, std::size_t count, std::size_t value_bytes) {
-    for (std::size_t i = 0; i < count; ++i) {
-      threads_.emplace_back([this, &cluster, i, value_bytes] { run(cluster, i, value_bytes); });
-    }
-  }
-  ~Writers() { stop(); }
-  Writers(const Writers&) = delete;
-  Writers& operator=(const Writers&) = delete;
+  Writers(TestCluster& cluster, std::size_t count, std::size_t value_bytes)
+      : value_(value_bytes, 'v'),
+        threads_(count, [this, &cluster](std::size_t client, std::size_t i) {
+          put(cluster, i, "writer/" + std::to_string(client) + "/" + std::to_string(i));
+          return true;
+        }) {}
 
-  void stop() {
-    stopping_ = true;
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
-  }
+  void stop() { threads_.stop(); }
   // After stop(): the keys whose write was acknowledged, and those whose write was refused.
   [[nodiscard]] const std::vector<std::string>& done() const { return done_; }
   [[nodiscard]] const std::vector<std::string>& refused() const { return refused_; }
   [[nodiscard]] std::size_t refusals() const { return refusals_; }
 
  private:
-  void run(TestCluster& cluster, std::size_t client, std::size_t value_bytes) {
-    const std::string value(value_bytes, 'v');
-    for (std::size_t i = 0; !stopping_; ++i) {
-      const std::string key = "writer/" + std::to_string(client) + "/" + std::to_string(i);
-      const grpc::Status status = cluster.put(i % TestCluster::node_count, key, value, seconds(3));
-      const bool refused = status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED;
-      if (refused) ++refusals_;
-      const std::lock_guard lock(mutex_);
-      if (status.ok()) done_.push_back(key);
-      if (refused) refused_.push_back(key);
-    }
+  void put(TestCluster& cluster, std::size_t i, const std::string& key) {
+    const grpc::Status status = cluster.put(i % TestCluster::node_count, key, value_, seconds(3));
+    const bool refused = status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED;
+    if (refused) ++refusals_;
+    const std::lock_guard lock(mutex_);
+    if (status.ok()) done_.push_back(key);
+    if (refused) refused_.push_back(key);
   }
 
-  std::atomic<bool> stopping_{false};
+  const std::string value_;
   std::atomic<std::size_t> refusals_{0};
   std::mutex mutex_;
   std::vector<std::string> done_;
   std::vector<std::string> refused_;
-  std::vector<std::thread> threads_;
+  RepeatingClients threads_;  // the last to begin and the first to end
 };
 
 class FullDisk : public testing::Test {

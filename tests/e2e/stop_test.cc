@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "tests/e2e/repeating_clients.h"
 #include "tests/e2e/test_cluster.h"
 
 namespace aspen::e2e {
@@ -16,50 +17,40 @@ using std::chrono::seconds;
 // otherwise wait for the next.
 class Clients {
  public:
-  Clients(TestCluster& cluster, std::size_t node, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
-      threads_.emplace_back([this, &cluster, node, i] { run(cluster, node, i); });
-    }
-  }
-  ~Clients() { stop(); }
-  Clients(const Clients&) = delete;
-  Clients& operator=(const Clients&) = delete;
+  Clients(TestCluster& cluster, std::size_t node, std::size_t count)
+      : threads_(count, [this, &cluster, node](std::size_t client, std::size_t i) {
+          return put(cluster, node, "stop/" + std::to_string(client) + "/" + std::to_string(i));
+        }) {}
 
-  void stop() {
-    stopping_ = true;
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
-  }
+  void stop() { threads_.stop(); }
   [[nodiscard]] std::size_t done_count() const { return done_count_; }
   // After stop().
   [[nodiscard]] const std::map<std::string, std::int64_t>& done() const { return done_; }
   [[nodiscard]] const std::vector<grpc::Status>& failed() const { return failed_; }
 
  private:
-  void run(TestCluster& cluster, std::size_t node, std::size_t client) {
-    for (std::size_t i = 0; !stopping_; ++i) {
-      etcdserverpb::PutRequest request;
-      etcdserverpb::PutResponse response;
-      request.set_key("stop/" + std::to_string(client) + "/" + std::to_string(i));
-      grpc::ClientContext context;
-      context.set_deadline(std::chrono::system_clock::now() + seconds(10));
-      const grpc::Status status = cluster.kv(node).Put(&context, request, &response);
-      const std::lock_guard lock(mutex_);
-      if (!status.ok()) {
-        failed_.push_back(status);
-        return;
-      }
-      ++done_count_;
-      done_[request.key()] = response.header().revision();
+  bool put(TestCluster& cluster, std::size_t node, const std::string& key) {
+    etcdserverpb::PutRequest request;
+    etcdserverpb::PutResponse response;
+    request.set_key(key);
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + seconds(10));
+    const grpc::Status status = cluster.kv(node).Put(&context, request, &response);
+    const std::lock_guard lock(mutex_);
+    if (!status.ok()) {
+      failed_.push_back(status);
+      return false;
     }
+    ++done_count_;
+    done_[key] = response.header().revision();
+    return true;
   }
 
-  std::atomic<bool> stopping_{false};
   std::atomic<std::size_t> done_count_{0};
   std::mutex mutex_;
   std::map<std::string, std::int64_t> done_;
   std::vector<grpc::Status> failed_;
-  std::vector<std::thread> threads_;
+  RepeatingClients threads_;  // the last to begin and the first to end
 };
 
 class Stop : public testing::Test {

@@ -17,27 +17,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-std::string made_folder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "aspen-e2e-XXXXXX").string();
-  ASPEN_ASSERT(::mkdtemp(pattern.data()) != nullptr);
-  return pattern;
-}
-
 }  // namespace
 
 std::string program(const std::string& name) {
   return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / name).string();
-}
-
-TemporaryFolder::TemporaryFolder() : path_(made_folder()) {}
-
-TemporaryFolder::~TemporaryFolder() {
-  if (testing::Test::HasFailure()) {
-    std::printf("data and logs are kept in %s\n", path_.c_str());
-    return;
-  }
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 TestCluster::TestCluster(const std::string& election_timeout)

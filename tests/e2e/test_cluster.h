@@ -15,24 +15,14 @@
 #include "etcd/rpc.grpc.pb.h"
 #include "tests/e2e/cluster_client.h"
 #include "tests/e2e/processes.h"
+#include "tests/support/temporary_folder.h"
 
 namespace aspen::e2e {
 
 // The program of that name beside the one that runs.
 [[nodiscard]] std::string program(const std::string& name);
 
-// A new folder, removed with this unless the test failed.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
-
- private:
-  std::string path_;
-};
+using support::TemporaryFolder;
 
 enum class Consistency : std::uint8_t { linearizable, serializable };
 
