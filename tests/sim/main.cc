@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/sim/mutants.h"
@@ -36,7 +37,7 @@ void declare_run(CLI::App& run, Arguments& a) {
       ->check(CLI::Range(1U, 100'000U));
   run.add_option("--budget", a.batch.budget_s, "real seconds after which no seed is begun");
   run.add_option("--campaign", a.batch.campaign, "file that remembers the next seed");
-  run.add_option("--profile", a.profile, "swarm, storm or calm");
+  run.add_option("--profile", a.profile, "swarm, storm or calm; node: the whole node");
   run.add_flag("--trace", a.trace, "with --seed: print every event");
   run.add_flag("--outside", a.outside, "without the checks that look at single messages");
   if (mutants_compiled_in()) run.add_option("--mutant", a.mutant, "with this mistake");
@@ -52,14 +53,24 @@ int run_many(const BatchOptions& options) {
   return 1;
 }
 
-// The mutants are another build of the core, hence another program, which lies beside this one.
-int exec_mutants(char** argv) {
+// Other programs, which lie beside this one: the mutants are another build of the core, and the
+// simulator of the whole node consists of far more.
+int exec_beside(char** argv, const char* suffix) {
   std::array<char, PATH_MAX> self{};
   if (::readlink("/proc/self/exe", self.data(), self.size() - 1) < 0) return 2;
-  const std::string path = std::string(self.data()) + "-mutants";
+  const std::string path = std::string(self.data()) + suffix;
   ::execv(path.c_str(), argv);
   std::perror(path.c_str());
   return 2;
+}
+
+bool asks_for_node(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const bool named = i > 1 && std::string_view(argv[i - 1]) == "--profile";
+    if ((named && word.starts_with("node")) || word.starts_with("--profile=node")) return true;
+  }
+  return false;
 }
 
 int run(Arguments& a) {
@@ -84,6 +95,7 @@ int run(Arguments& a) {
 
 int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  if (asks_for_node(argc, argv)) return exec_beside(argv, "-node");
   CLI::App app("Deterministic simulator of Aspen's consensus (rung S1)");
   app.set_version_flag("--version", "aspen-sim 0.1.0");
   app.require_subcommand(1);
@@ -100,6 +112,6 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (run_command->parsed()) return run(a);
-  if (!mutants_compiled_in()) return exec_mutants(argv);
+  if (!mutants_compiled_in()) return exec_beside(argv, "-mutants");
   return tell_mutants({a.mutant_seeds, a.outside ? Insight::outside : Insight::full, a.mutant});
 }

@@ -10,39 +10,39 @@ namespace aspen::sim::node {
 
 enum class Site : std::uint8_t {
   write_acknowledged,
-  write_through_follower,     // acknowledged by a node that does not lead
-  write_refused,              // certainly not applied
-  write_retried,              // after such a refusal, and then acknowledged
-  write_unknown_applied,      // nobody said so, and it was
-  write_unknown_lost,         // nobody said so, and it was not
-  swap_failed,                // a comparison did not hold
-  pair_written,               // two keys in one transaction
+  write_through_follower,  // acknowledged by a node that does not lead
+  write_refused,           // certainly not applied
+  write_retried,           // after such a refusal, and then acknowledged
+  write_unknown_applied,   // nobody said so, and it was
+  write_unknown_lost,      // nobody said so, and it was not
+  swap_failed,             // a comparison did not hold
+  pair_written,            // two keys in one transaction
   key_deleted,
-  read_at_follower,           // linearizable
-  read_local,                 // serializable
-  read_local_stale,           // and older than what was acknowledged before
+  read_at_follower,  // linearizable
+  read_local,        // serializable
+  read_local_stale,  // and older than what was acknowledged before
   read_at_revision,
-  read_compacted,             // refused for that
+  read_compacted,  // refused for that
   compacted,
-  answer_late,                // after the client gave up
+  answer_late,  // after the client gave up
   refused_no_leader,
   refused_overloaded,
   refused_no_space,
   refused_stopping,
   leader_elected,
   leader_crashed,
-  crash_in_init,              // before the cluster was there
+  crash_in_init,  // before the cluster was there
   crash_of_all,
   crash_by_power,
-  crash_at_io,                // power was lost inside the chosen call
+  crash_at_io,  // power was lost inside the chosen call
   crash_in_turn,
-  crash_with_state_lost,      // applied, not durable: to be applied again
-  crash_while_recovering,     // less than 100 ms after its start
+  crash_with_state_lost,   // applied, not durable: to be applied again
+  crash_while_recovering,  // less than 100 ms after its start
   stopped_in_order,
-  ended_by_io_error,          // the process ended itself
+  ended_by_io_error,  // the process ended itself
   ended_by_full_disk,
   ended_by_supervision,
-  replica_restarted,          // inside the process
+  replica_restarted,  // inside the process
   log_purged,
   paused,
   partitioned,

@@ -24,22 +24,22 @@ struct Range {
 };
 
 constexpr std::array<Range, families> ranges{{
-    {second / 5, 10 * second, 0, 0},                                 // reset
-    {second / 2, 20 * second, 0, 0},                                 // corrupt
-    {second, 20 * second, 100 * millisecond, 10 * second},           // slow_link
-    {second / 2, 20 * second, 20 * millisecond, 10 * second},        // partition
-    {second / 2, 20 * second, millisecond, 5 * second},              // crash
-    {2 * second, 30 * second, millisecond, 5 * second},              // crash_many
-    {3 * second, 30 * second, millisecond, 3 * second},              // crash_all
-    {second / 2, 15 * second, millisecond, 3 * second},              // crash_at_io
-    {second / 2, 15 * second, millisecond, 3 * second},              // crash_in_turn
-    {2 * second, 30 * second, millisecond, 5 * second},              // stop
-    {second / 2, 15 * second, 10 * millisecond, 10 * second},        // stall
-    {second, 20 * second, 100 * millisecond, 20 * second},           // slow_disk
-    {2 * second, 30 * second, 100 * millisecond, 10 * second},       // full_disk
-    {second, 20 * second, millisecond, 2 * second},                  // io_error
-    {second / 2, 15 * second, 50 * millisecond, 10 * second},        // pause
-    {second / 2, 15 * second, 0, 0},                                 // clock_jump
+    {second / 5, 10 * second, 0, 0},                            // reset
+    {second / 2, 20 * second, 0, 0},                            // corrupt
+    {second, 20 * second, 100 * millisecond, 10 * second},      // slow_link
+    {second / 2, 20 * second, 20 * millisecond, 10 * second},   // partition
+    {second / 2, 20 * second, millisecond, 5 * second},         // crash
+    {2 * second, 30 * second, millisecond, 5 * second},         // crash_many
+    {3 * second, 30 * second, millisecond, 3 * second},         // crash_all
+    {second / 2, 15 * second, millisecond, 3 * second},         // crash_at_io
+    {second / 2, 15 * second, millisecond, 3 * second},         // crash_in_turn
+    {2 * second, 30 * second, millisecond, 5 * second},         // stop
+    {second / 2, 15 * second, 10 * millisecond, 10 * second},   // stall
+    {second, 20 * second, 100 * millisecond, 20 * second},      // slow_disk
+    {2 * second, 30 * second, 100 * millisecond, 10 * second},  // full_disk
+    {second, 20 * second, millisecond, 2 * second},             // io_error
+    {second / 2, 15 * second, 50 * millisecond, 10 * second},   // pause
+    {second / 2, 15 * second, 0, 0},                            // clock_jump
 }};
 
 void draw_faults(Plan& plan, const Prng& root) {
@@ -75,7 +75,8 @@ WorkloadPlan draw_workload(Dice& dice) {
   w.think = w.clients * second / per_second;
   w.keys = dice.between(1, 6);
   w.timeout = dice.log_uniform(300 * millisecond, 6 * second);
-  w.payload_bytes = static_cast<std::uint32_t>(dice.log_uniform(1, dice.percent(20) ? 20'000 : 500));
+  w.payload_bytes =
+      static_cast<std::uint32_t>(dice.log_uniform(1, dice.percent(20) ? 20'000 : 500));
   w.read_percent = static_cast<std::uint32_t>(dice.between(5, 70));
   w.compact_ppm = dice.percent(50) ? 0 : static_cast<std::uint32_t>(dice.log_uniform(500, 30'000));
   w.sticky = dice.percent(70);
@@ -131,9 +132,9 @@ const char* to_string(Profile profile) {
 
 const char* to_string(Family family) {
   constexpr std::array<const char*, families> names{
-      "reset",        "corrupt",     "slow link",     "partition", "crash", "crash many",
-      "crash all",    "crash at io", "crash in turn", "stop",      "stall", "slow disk",
-      "full disk",    "io error",    "pause",         "clock jump"};
+      "reset",     "corrupt",     "slow link",     "partition", "crash", "crash many",
+      "crash all", "crash at io", "crash in turn", "stop",      "stall", "slow disk",
+      "full disk", "io error",    "pause",         "clock jump"};
   return names[static_cast<std::size_t>(family)];
 }
 

@@ -71,10 +71,10 @@ struct NetworkPlan {
 };
 
 struct DiskPlan {
-  Time log_latency = 500;    // mean: write and sync of the log
-  Time state_latency = 50;   // mean: a turn of who applies
-  Time read_latency = 100;   // mean: a scan of the state, a read of the log
-  Time flush_every = 0;      // mean: the state store makes a part durable by itself; 0: never
+  Time log_latency = 500;   // mean: write and sync of the log
+  Time state_latency = 50;  // mean: a turn of who applies
+  Time read_latency = 100;  // mean: a scan of the state, a read of the log
+  Time flush_every = 0;     // mean: the state store makes a part durable by itself; 0: never
   std::uint64_t segment_bytes = 128 * 1024;
 };
 
@@ -93,7 +93,7 @@ struct Plan {
   std::uint64_t seed = 0;
   Profile profile = Profile::swarm;
   std::size_t nodes = 3;
-  Time horizon = 30 * second;  // of the faults; then everything heals
+  Time horizon = 30 * second;      // of the faults; then everything heals
   bool faults_from_start = false;  // else from when the cluster has a leader
   Time election_timeout = second;
   Time heartbeat = 100 * millisecond;

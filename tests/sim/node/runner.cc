@@ -1,0 +1,354 @@
+#include "tests/sim/node/runner.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <string_view>
+#include <vector>
+
+namespace aspen::sim::node {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double children_cpu_s() {
+  rusage usage{};
+  ::getrusage(RUSAGE_CHILDREN, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// ---- one run
+
+// The run under way in this process, for the handler of a failed assertion.
+const World* world_under_way = nullptr;
+std::string command_under_way;
+Trace::Print told = Trace::Print::no;
+
+extern "C" void on_abort_of_node(int) {
+  // A simulator has one thread and stands in its own code here, so the heap is whole.
+  if (world_under_way != nullptr) {
+    const World* world = world_under_way;
+    world_under_way = nullptr;
+    if (told == Trace::Print::no) std::fputs(world->trace_tail().c_str(), stdout);
+    std::printf("\nviolation: an assertion failed (above, on stderr)\nreplay: %s\n",
+                command_under_way.c_str());
+    std::fflush(stdout);
+  }
+  ::_exit(1);
+}
+
+// ---- a worker's words to its parent
+
+struct Line {
+  std::uint64_t seed = 0;
+  std::uint64_t twice = 0;
+  std::uint64_t violated = 0;
+  Counters counters;
+  Coverage coverage;
+  std::array<char, 96> check{};
+  std::array<char, 1500> text{};
+};
+static_assert(sizeof(Line) <= PIPE_BUF, "written and read as a whole");
+
+template <std::size_t N>
+void copy_into(std::array<char, N>& to, std::string_view from) {
+  const std::size_t length = std::min(from.size(), N - 1);
+  std::copy_n(from.begin(), length, to.begin());
+  to[length] = '\0';
+}
+
+Line line_of(const Report& report) {
+  Line line;
+  line.seed = report.seed;
+  line.counters = report.counters;
+  line.coverage = report.coverage;
+  line.violated = report.violation ? 1 : 0;
+  if (!report.violation) return line;
+  copy_into(line.check, report.violation->check);
+  copy_into(line.text, report.violation->text);
+  return line;
+}
+
+Line run_line(std::uint64_t seed, const RunOptions& options, Begun* begun) {
+  const Report report = run_seed(seed, options, begun);
+  Line line = line_of(report);
+  if (line.violated != 0 || seed % 100 != 0) return line;
+  line.twice = 1;
+  if (run_seed(seed, options).trace_hash == report.trace_hash) return line;
+  line.violated = 1;
+  copy_into(line.check, "same seed, same trace");
+  copy_into(line.text, "a second execution took another course");
+  return line;
+}
+
+[[noreturn]] void work(const BatchOptions& options, unsigned job, int out, Begun* begun) {
+  std::signal(SIGABRT, SIG_DFL);
+  const auto start = Clock::now();
+  for (std::uint64_t i = job; i < options.seeds; i += options.jobs) {
+    if (options.budget_s > 0 && seconds_since(start) > options.budget_s) break;
+    const Line line = run_line(options.first + i, options.run, begun);
+    if (::write(out, &line, sizeof line) != ssize_t{sizeof line}) ::_exit(2);
+    if (line.violated != 0) break;
+  }
+  ::_exit(0);
+}
+
+// ---- the parent
+
+struct Pipe {
+  int in = -1;
+  int out = -1;
+};
+
+Pipe make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+    std::perror("aspen-sim: pipe");
+    ::_exit(2);
+  }
+  return {ends[0], ends[1]};
+}
+
+struct Worker {
+  pid_t pid = 0;
+  std::uint64_t next = 0;  // the seed it is at
+  int errors = -1;         // what it wrote to stderr
+};
+
+Worker start_worker(const BatchOptions& options, unsigned job, int out, Begun* begun) {
+  const Pipe errors = make_pipe();
+  ::fcntl(errors.in, F_SETFL, O_NONBLOCK);
+  std::fflush(nullptr);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::dup2(errors.out, STDERR_FILENO);
+    work(options, job, out, begun);
+  }
+  ::close(errors.out);
+  return {pid, options.first + job, errors.in};
+}
+
+std::string read_all(int fd) {
+  std::string text;
+  std::array<char, 4096> buffer{};
+  for (;;) {
+    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+    if (n <= 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(n));
+  }
+}
+
+std::string first_line_with(const std::string& text, std::string_view word) {
+  const std::size_t at = text.find(word);
+  if (at == std::string::npos) return text.substr(0, 300);
+  return text.substr(at, text.find('\n', at) - at);
+}
+
+// The seed at which a worker died by a signal.
+std::optional<Failure> reap(const Worker& worker) {
+  int status = 0;
+  while (::waitpid(worker.pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  const std::string errors = read_all(worker.errors);
+  ::close(worker.errors);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return std::nullopt;
+  Failure failure{worker.next, "assertion", first_line_with(errors, "assertion failed")};
+  if (WIFSIGNALED(status) && WTERMSIG(status) != SIGABRT) {
+    failure.check = fmt::format("signal {}", WTERMSIG(status));
+  }
+  return failure;
+}
+
+// How far a campaign came: seeds below `next` are clean.
+class Campaign {
+ public:
+  explicit Campaign(BatchOptions& options) : file_(options.campaign) {
+    if (file_.empty()) return;
+    std::ifstream in(file_);
+    std::string word;
+    std::uint64_t next = 0;
+    if (in >> word >> next && word == "next" && next > options.first) {
+      const std::uint64_t done = next - options.first;
+      options.seeds = done < options.seeds ? options.seeds - done : 0;
+      options.first = next;
+    }
+    next_ = options.first;
+  }
+  void clean(std::uint64_t seed) {
+    if (file_.empty()) return;
+    ahead_.insert(seed);
+    while (!ahead_.empty() && *ahead_.begin() == next_) {
+      ahead_.erase(ahead_.begin());
+      ++next_;
+    }
+    if (next_ % 20 == 0) save();
+  }
+  void save() const {
+    if (file_.empty()) return;
+    {
+      std::ofstream out(file_ + ".new", std::ios::trunc);
+      out << "next " << next_ << "\n";
+    }
+    std::rename((file_ + ".new").c_str(), file_.c_str());
+  }
+
+ private:
+  std::string file_;
+  std::uint64_t next_ = 0;
+  std::set<std::uint64_t> ahead_;
+};
+
+void take(const Line& line, BatchResult& result) {
+  result.counters.add(line.counters);
+  for (std::size_t i = 0; i < sites; ++i) result.coverage.hits[i] += line.coverage.hits[i];
+  if (line.violated != 0) {
+    result.failure = Failure{line.seed, line.check.data(), line.text.data()};
+    return;
+  }
+  ++result.seeds;
+  result.twice += line.twice;
+}
+
+BatchResult run_workers(const BatchOptions& options, Campaign* campaign, Begun* begun) {
+  BatchResult result;
+  const auto start = Clock::now();
+  const double cpu_before_s = children_cpu_s();
+  const Pipe pipe = make_pipe();
+  std::vector<Worker> workers;
+  for (unsigned job = 0; job < options.jobs && job < options.seeds; ++job) {
+    workers.push_back(start_worker(options, job, pipe.out, begun));
+  }
+  ::close(pipe.out);
+  Line line;
+  // The pipe ends when the last worker is gone.
+  while (!result.failure && ::read(pipe.in, &line, sizeof line) == ssize_t{sizeof line}) {
+    workers[(line.seed - options.first) % options.jobs].next = line.seed + options.jobs;
+    take(line, result);
+    if (!result.failure && campaign != nullptr) campaign->clean(line.seed);
+  }
+  for (const Worker& worker : workers) {
+    if (result.failure) ::kill(worker.pid, SIGTERM);
+    const auto failure = reap(worker);
+    if (!result.failure) result.failure = failure;
+  }
+  ::close(pipe.in);
+  result.real_s = seconds_since(start);
+  result.cpu_s = children_cpu_s() - cpu_before_s;
+  return result;
+}
+
+}  // namespace
+
+std::string replay_command(std::uint64_t seed, const RunOptions& options) {
+  std::string text =
+      fmt::format("aspen-sim run --profile {} --seed {}", to_string(options.profile), seed);
+  if (options.horizon != 30 * second) text += fmt::format(" --millis {}", options.horizon / 1000);
+  const Reduction& less = options.reduction;
+  if (!less.faults.empty()) text += " --without-faults " + to_ranges(less.faults);
+  if (!less.operations.empty()) text += " --without-operations " + to_ranges(less.operations);
+  if (!options.mutant.empty()) text += " --mutant " + options.mutant;
+  return text;
+}
+
+Report run_seed(std::uint64_t seed, const RunOptions& options, Begun* begun) {
+  if (begun != nullptr) begun->count = 0;
+  World world(draw_plan(seed, options.profile, options.horizon), options.reduction,
+              {.begun = begun});
+  return world.run();
+}
+
+bool tell_seed(std::uint64_t seed, const RunOptions& options, Trace::Print print) {
+  const Plan plan = draw_plan(seed, options.profile, options.horizon);
+  std::printf("%s\n", describe(plan).c_str());
+  World world(plan, options.reduction, {.print = print});
+  world_under_way = &world;
+  command_under_way = replay_command(seed, options);
+  told = print;
+  std::signal(SIGABRT, on_abort_of_node);
+  const Report report = world.run();
+  std::signal(SIGABRT, SIG_DFL);
+  world_under_way = nullptr;
+  if (report.violation && print == Trace::Print::no) {
+    std::fputs(world.trace_tail().c_str(), stdout);
+  }
+  const Counters& c = report.counters;
+  std::printf(
+      "\n%.1f s simulated, %lu lives, %lu revisions, %lu writes and %lu reads done, "
+      "trace %016lx\n",
+      static_cast<double>(c.simulated_us) / second, c.boots, c.changes, c.writes_done, c.reads_done,
+      report.trace_hash);
+  if (!report.violation) {
+    std::printf("clean\n");
+    return true;
+  }
+  std::printf("violation: %s: %s\nreplay: %s\n", report.violation->check,
+              report.violation->text.c_str(), command_under_way.c_str());
+  return false;
+}
+
+std::optional<Failure> run_apart(std::uint64_t seed, const RunOptions& options, Begun* begun) {
+  BatchOptions batch;
+  batch.run = options;
+  batch.first = seed;
+  batch.seeds = 1;
+  return run_workers(batch, nullptr, begun).failure;
+}
+
+BatchResult run_batch(const BatchOptions& asked) {
+  BatchOptions options = asked;
+  Campaign campaign(options);
+  BatchResult result = run_workers(options, &campaign, nullptr);
+  campaign.save();
+  return result;
+}
+
+std::string table_of(const BatchResult& result, const BatchOptions& options) {
+  const Counters& c = result.counters;
+  const double simulated_s = static_cast<double>(c.simulated_us) / second;
+  const double cpu_s = std::max(result.cpu_s, 0.001);
+  std::string text;
+  const auto row = [&text](const char* name, const std::string& value) {
+    text += fmt::format("  {:<22} {}\n", name, value);
+  };
+  row("seeds", fmt::format("{} clean from {} on, {} of them twice", result.seeds, options.first,
+                           result.twice));
+  row("simulated", fmt::format("{:.0f} s in {:.1f} s, {:.1f} s of CPU: {:.0f} : 1 per core",
+                               simulated_s, result.real_s, result.cpu_s, simulated_s / cpu_s));
+  row("operations", fmt::format("{} writes and {} reads acknowledged ({:.0f} per simulated s), {} "
+                                "refused, {} unknown",
+                                c.writes_done, c.reads_done,
+                                static_cast<double>(c.writes_done + c.reads_done) / simulated_s,
+                                c.refused, c.unknown));
+  row("revisions", fmt::format("{}", c.changes));
+  row("faults", fmt::format("{}, {} lives of nodes", c.faults, c.boots));
+  row("disks and network", fmt::format("{} calls of the file system, {} bytes between nodes",
+                                       c.disk_operations, c.bytes));
+  row("histories", fmt::format("{} steps of WGL, {} undecided", c.wgl_steps, c.wgl_undecided));
+  text += "  reached\n";
+  for (std::size_t i = 0; i < sites; ++i) {
+    text += fmt::format("    {:<26} {:>9}{}\n", to_string(static_cast<Site>(i)),
+                        result.coverage.hits[i], result.coverage.hits[i] == 0 ? "  NEVER" : "");
+  }
+  return text;
+}
+
+}  // namespace aspen::sim::node
