@@ -15,7 +15,9 @@
 #include "node/adapter/rocksdb/rocksdb_state_store.h"
 #include "node/adapter/segment_log/segment_log.h"
 #include "node/adapter/tcp/tcp_transport.h"
+#include "node/adapter/tls/certificate_files.h"
 #include "node/adapter/tls/hmac_authenticator.h"
+#include "node/adapter/tls/tls_transport.h"
 #include "node/base/assert.h"
 #include "node/base/limits.h"
 #include "node/cluster/node_server.h"
@@ -64,6 +66,12 @@ std::unique_ptr<StartFailure> failure(const std::string& what, const Error& erro
   return std::make_unique<StartFailure>(StartFailure{exit_status_of(error.code), text});
 }
 
+// For the log.
+std::string tls_mode(const TlsFiles& files) {
+  if (!files.on()) return "off";
+  return files.ca.empty() ? "server" : "mutual";
+}
+
 class ProcessFatal final : public Fatal {
  public:
   explicit ProcessFatal(LogSink& log) : log_(log) {}
@@ -105,6 +113,7 @@ struct Assembly::Parts {
 
   [[nodiscard]] std::unique_ptr<StartFailure> open_directory();
   [[nodiscard]] std::unique_ptr<StartFailure> load_identity();
+  [[nodiscard]] std::unique_ptr<StartFailure> load_certificates();
   [[nodiscard]] std::unique_ptr<StartFailure> load_secret();
   [[nodiscard]] std::unique_ptr<StartFailure> make_room_for_state();
   [[nodiscard]] std::unique_ptr<StartFailure> open_state();
@@ -129,9 +138,12 @@ struct Assembly::Parts {
   replica::Identity identity;
   adapter::segment_log::LogDamage damage;
   std::unique_ptr<FileLock> lock;
+  std::unique_ptr<adapter::tls::FileCertificates> client_certificates;  // null: plaintext
+  std::unique_ptr<adapter::tls::FileCertificates> peer_certificates;    // likewise
   std::unique_ptr<adapter::tls::HmacAuthenticator> authenticator;
   std::unique_ptr<adapter::rocksdb::RocksdbStateStore> state;
   std::unique_ptr<adapter::tcp::TcpTransport> transport;
+  std::unique_ptr<adapter::tls::TlsTransport> tls_transport;  // over the other; null: plaintext
   cluster::NodeMemory memory;
   std::unique_ptr<ClusterPeers> peers;
   std::unique_ptr<actor::ThreadSystem> system;
@@ -186,9 +198,32 @@ std::unique_ptr<StartFailure> Assembly::Parts::load_identity() {
   return nullptr;
 }
 
+std::unique_ptr<StartFailure> Assembly::Parts::load_certificates() {
+  using adapter::tls::CertificateUse;
+  struct Wanted {
+    CertificateUse use;
+    const TlsFiles& files;
+    std::unique_ptr<adapter::tls::FileCertificates>& loaded;
+  };
+  for (const Wanted& wanted :
+       {Wanted{CertificateUse::client_port, config.client_tls, client_certificates},
+        Wanted{CertificateUse::peer, config.peer_tls, peer_certificates}}) {
+    if (!wanted.files.on()) continue;
+    auto loaded = adapter::tls::FileCertificates::load(
+        {{wanted.files.cert, wanted.files.key, wanted.files.ca}, wanted.use},
+        {clock, log, telemetry});
+    if (!loaded) {
+      return std::make_unique<StartFailure>(StartFailure{exit_usage, loaded.error().text});
+    }
+    wanted.loaded = std::move(*loaded);
+  }
+  return nullptr;
+}
+
 std::unique_ptr<StartFailure> Assembly::Parts::load_secret() {
   if (config.peer_secret_file.empty()) {
     authenticator = std::make_unique<adapter::tls::HmacAuthenticator>("");
+    if (peer_certificates != nullptr) return nullptr;  // they are the proof
     log.warn("node", "no --peer-secret-file: any process that reaches the peer port may join");
     return nullptr;
   }
@@ -250,6 +285,11 @@ std::unique_ptr<StartFailure> Assembly::Parts::open_transport() {
       adapter::tcp::TcpTransport::create();
   if (!created) return failure("network", created.error());
   transport = std::move(*created);
+  if (peer_certificates != nullptr) {
+    auto tls = adapter::tls::TlsTransport::create(*transport, *peer_certificates);
+    if (!tls) return failure("--peer-tls-cert " + config.peer_tls.cert, tls.error());
+    tls_transport = std::move(*tls);
+  }
   // Said here, where it is a matter of configuration and the cause is known; those who listen for
   // good come later, and two of them cannot tell what is wrong.
   NoConnections nobody;
@@ -316,9 +356,11 @@ std::unique_ptr<StartFailure> Assembly::Parts::spawn_actors() {
   memory.members = identity.bootstrap;
   cluster::NodeServerOptions server_options;
   server_options.listen_address = config.listen_peer;
+  Transport& links =
+      tls_transport != nullptr ? *tls_transport : static_cast<Transport&>(*transport);
   const auto server = system->spawn<cluster::NodeServer>(
       permanent("links"),
-      cluster::NodeServerDeps{*transport, *authenticator, entropy, log, telemetry, memory},
+      cluster::NodeServerDeps{links, *authenticator, entropy, log, telemetry, memory},
       server_options);
   if (!server) return failure("links", server.error());
   peers = std::make_unique<ClusterPeers>(*server, config.name);
@@ -354,8 +396,8 @@ std::unique_ptr<StartFailure> Assembly::Parts::serve() {
   options.memory_bytes = client_memory(memory_limit());
   options.answers_bytes_max = static_cast<std::size_t>(
       std::min<std::uint64_t>(limits::answers_in_flight_bytes_max, client_memory(memory_limit())));
-  Result<std::unique_ptr<adapter::GrpcServer>> served =
-      adapter::GrpcServer::start(options, {*gateway, clock, telemetry});
+  Result<std::unique_ptr<adapter::GrpcServer>> served = adapter::GrpcServer::start(
+      options, {*gateway, clock, telemetry, client_certificates.get(), &log});
   if (!served) return failure("--listen-client " + config.listen_client, served.error());
   grpc = std::move(*served);
   Result<std::unique_ptr<adapter::HttpServer>> pages = adapter::HttpServer::start(
@@ -367,6 +409,8 @@ std::unique_ptr<StartFailure> Assembly::Parts::serve() {
            {{"client", config.listen_client},
             {"peer", config.listen_peer},
             {"http", config.listen_http},
+            {"client_tls", tls_mode(config.client_tls)},
+            {"peer_tls", tls_mode(config.peer_tls)},
             {"initialised", identity.initialised() ? std::string("yes") : std::string("no")}});
   return nullptr;
 }
@@ -378,9 +422,9 @@ Assembly::~Assembly() = default;
 
 std::unique_ptr<StartFailure> Assembly::start() {
   Parts& parts = *parts_;
-  for (const auto step :
-       {&Parts::open_directory, &Parts::load_identity, &Parts::load_secret, &Parts::open_transport,
-        &Parts::open_state, &Parts::spawn_actors, &Parts::serve}) {
+  for (const auto step : {&Parts::load_certificates, &Parts::open_directory, &Parts::load_identity,
+                          &Parts::load_secret, &Parts::open_transport, &Parts::open_state,
+                          &Parts::spawn_actors, &Parts::serve}) {
     if (auto failed = (parts.*step)()) return failed;
   }
   return nullptr;

@@ -77,12 +77,13 @@ constexpr Flag flags[] = {
     {"advertise-client", "host:port that clients reach this node at", ""},
     {"advertise-peer", "host:port that the other nodes reach this node at", ""},
     {"peer-secret-file", "File with the secret that all nodes of the cluster share", ""},
-    {"client-tls-cert", "Certificate of the client port", ""},
+    {"client-tls-cert", "Certificate of the client port, PEM; renewed files need no restart", ""},
     {"client-tls-key", "Its key", ""},
-    {"client-tls-ca", "CA that clients' certificates must come from", ""},
-    {"peer-tls-cert", "Certificate for the other nodes", ""},
+    {"client-tls-ca", "CAs that clients' certificates must come from; none: clients need none", ""},
+    {"peer-tls-cert", "Certificate for the other nodes: its names hold this node's host or name",
+     ""},
     {"peer-tls-key", "Its key", ""},
-    {"peer-tls-ca", "CA of the nodes' certificates", ""},
+    {"peer-tls-ca", "CAs of the nodes' certificates", ""},
     {"election-timeout", "A follower waits between this and twice this for its leader", "1s"},
     {"heartbeat-interval", "Default: a tenth of the election timeout", ""},
     {"memory-limit", "What the process may use; default: from the cgroup", ""},
@@ -235,12 +236,28 @@ std::optional<std::string> check_addresses(const Raw& raw) {
              "': expected host:port, such as 10.0.0.1:2379";
     }
   }
-  for (const Flag& flag : flags) {
-    const bool tls = std::string_view(flag.name).find("-tls-") != std::string_view::npos;
-    if (tls && !raw.text.at(flag.name).empty()) {
-      return std::string("--") + flag.name +
-             ": TLS is not served by this version; leave the flag out to speak plaintext";
-    }
+  return std::nullopt;
+}
+
+TlsFiles tls_files(const Raw& raw, const std::string& use) {
+  return {raw.text.at(use + "-tls-cert"), raw.text.at(use + "-tls-key"),
+          raw.text.at(use + "-tls-ca")};
+}
+
+// Half a configuration is never plaintext by accident.
+std::optional<std::string> check_tls(const Raw& raw, NodeConfig& config) {
+  config.client_tls = tls_files(raw, "client");
+  config.peer_tls = tls_files(raw, "peer");
+  const TlsFiles& client = config.client_tls;
+  const TlsFiles& peer = config.peer_tls;
+  if (client.cert.empty() != client.key.empty() || (!client.ca.empty() && client.cert.empty())) {
+    return "--client-tls-cert and --client-tls-key: expected both or neither, and --client-tls-ca "
+           "only with them";
+  }
+  const bool any = !peer.cert.empty() || !peer.key.empty() || !peer.ca.empty();
+  if (any && (peer.cert.empty() || peer.key.empty() || peer.ca.empty())) {
+    return "--peer-tls-cert, --peer-tls-key and --peer-tls-ca: expected all three or none: nodes "
+           "check each other's certificates";
   }
   return std::nullopt;
 }
@@ -302,6 +319,7 @@ std::optional<std::string> check(const Raw& raw, NodeConfig& config) {
   if (config.name.size() > 255) return "--name: expected at most 255 bytes";
   if (config.data_dir.empty()) return "--data-dir: expected a directory, such as /var/lib/aspen";
   if (auto wrong = check_addresses(raw)) return wrong;
+  if (auto wrong = check_tls(raw, config)) return wrong;
   if (auto wrong = check_times(raw, config)) return wrong;
   if (auto wrong = check_sizes(raw, config)) return wrong;
   config.listen_client = raw.text.at("listen-client");

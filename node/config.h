@@ -15,6 +15,15 @@ namespace aspen {
 
 enum class LogFormat : std::uint8_t { text, json };
 
+// Files in PEM; all empty: plaintext.
+struct TlsFiles {
+  std::string cert;
+  std::string key;
+  std::string ca;  // of the client port it may be left out: then clients need no certificate
+
+  [[nodiscard]] bool on() const noexcept { return !cert.empty(); }
+};
+
 struct NodeConfig {
   std::string name;
   std::string data_dir;
@@ -26,6 +35,8 @@ struct NodeConfig {
   std::string advertise_client;
   std::string advertise_peer;
   std::string peer_secret_file;
+  TlsFiles client_tls;
+  TlsFiles peer_tls;
   Duration election_timeout = std::chrono::seconds(1);
   Duration heartbeat_interval{0};        // 0: a tenth of the election timeout
   std::uint64_t memory_limit_bytes = 0;  // 0: the cgroup's limit, or half of the machine's memory

@@ -34,6 +34,23 @@ class ConfigFile {
   std::string path_;
 };
 
+TEST(Config, TlsFilesAreTakenForBothPortsAndPlaintextIsTheDefault) {
+  const CommandLine plain = parse({});
+  ASSERT_TRUE(plain.config.has_value()) << plain.text;
+  EXPECT_FALSE(plain.config->client_tls.on());
+  EXPECT_FALSE(plain.config->peer_tls.on());
+  const CommandLine line =
+      parse({"--client-tls-cert=/c", "--client-tls-key=/k", "--peer-tls-cert=/pc",
+             "--peer-tls-key=/pk", "--peer-tls-ca=/pa"});
+  ASSERT_TRUE(line.config.has_value()) << line.text;
+  EXPECT_TRUE(line.config->client_tls.on());
+  EXPECT_EQ(line.config->client_tls.key, "/k");
+  EXPECT_EQ(line.config->client_tls.ca, "");
+  EXPECT_TRUE(line.config->peer_tls.on());
+  EXPECT_EQ(line.config->peer_tls.ca, "/pa");
+  EXPECT_FALSE(parse({"--peer-tls-cert=/pc", "--peer-tls-key=/pk"}).config.has_value());
+}
+
 TEST(Config, DefaultsAreThoseOfTheContract) {
   const CommandLine line = parse({});
   ASSERT_TRUE(line.config.has_value()) << line.text;
@@ -122,7 +139,11 @@ TEST(Config, BadValuesNameTheFlagAndWhatIsAccepted) {
       {"--listen-peer=:99999", "expected host:port"},
       {"--log-format=xml", "text or json"},
       {"--log-level=loud", "debug, info, warn or error"},
-      {"--client-tls-cert=/x", "TLS is not served"},
+      {"--client-tls-cert=/x", "expected both or neither"},
+      {"--client-tls-key=/x", "expected both or neither"},
+      {"--client-tls-ca=/x", "--client-tls-ca only with them"},
+      {"--peer-tls-cert=/x", "expected all three or none"},
+      {"--peer-tls-ca=/x", "expected all three or none"},
       {"--config=/does/not/exist", "cannot be read"},
       {"--name=", "--name"},
   };
