@@ -38,6 +38,8 @@ Result<void> Tuning::validate() const noexcept {
       {uncommitted_bytes, 1, limits::uncommitted_bytes_max, "uncommitted_bytes: 1 to 64 MiB"},
       {tail_bytes, 0, limits::tail_bytes_max, "tail_bytes: 0 to 16 MiB"},
       {purge_entries, 1, 1'000'000'000, "purge_entries: 1 to 1,000,000,000"},
+      {keep_entries, 1, std::uint64_t{1} << 62U, "keep_entries: 1 to 2^62"},
+      {promotion_lag, 0, 1'000'000'000, "promotion_lag: 0 to 1,000,000,000"},
   };
   for (const Range& range : ranges) {
     const auto checked = check_range(range.value, range.low, range.high, range.what);
@@ -64,7 +66,13 @@ Core::State::State(BootState boot)
   ASPEN_ASSERT(boot.applied <= boot.last);
   ASPEN_ASSERT(applied_durable <= boot.applied);
   ASPEN_ASSERT(boot.purged.index <= applied_durable);
+  // A crash between the parts of a reset (P2): nobody was told of the term, nor given a vote in it.
+  if (log.last().term > term()) {
+    hard_state = HardState{log.last().term, std::nullopt};
+    hard_state_dirty = true;
+  }
   quorum = Quorum(config());
+  note_membership();
   read_context = prng.next() >> 1U;
   draw_election_wait();
   soft_told = soft();
@@ -81,6 +89,7 @@ IoId Core::State::after_hard_state() const noexcept {
 }
 
 bool Core::State::admits(const PeerId& from) const noexcept {
+  if (mutant_active(Mutant::other_incarnation_admitted)) return true;
   const Member* member = config().find(from.id);
   if (member == nullptr || member->peer.incarnation.empty()) return true;
   return member->peer.incarnation == from.incarnation;
@@ -99,8 +108,11 @@ void Core::State::append_entry(Entry entry) {
     ASPEN_ASSERT(decoded.has_value());
     ASPEN_ASSERT(configs.empty() || configs.back().id.index < entry.id.index);
     configs.push_back({entry.id, std::move(*decoded)});
-    quorum = Quorum(config());
+    if (!mutant_active(Mutant::config_in_force_when_committed)) quorum = Quorum(config());
     config_changed = true;
+    log.append(std::move(entry));
+    if (role == RoleState::leader) sync_peers();
+    return;
   }
   log.append(std::move(entry));
 }
@@ -113,7 +125,8 @@ void Core::State::truncate(Index from) {
   if (disk.truncate(from)) {
     truncate_from = truncate_from ? std::min(*truncate_from, from) : from;
   }
-  while (!configs.empty() && configs.back().id.index >= from) {
+  const bool kept = mutant_active(Mutant::config_kept_on_truncation);
+  while (!configs.empty() && configs.back().id.index >= from && !kept) {
     configs.pop_back();
     config_changed = true;
   }
@@ -129,13 +142,14 @@ void Core::State::on(const Tick&) {
     tick_election();
     tick_follower_reads();
   }
+  tick_handover();
   invariants();
 }
 
 void Core::State::on(Received& received) {
   ASPEN_ASSERT(received.from.id != self.id);
   ASPEN_ASSERT(received.from.id.value != 0);
-  if (!admits(received.from)) return;
+  if (!admits(received.from) || !pinned(received.from)) return;
   std::visit([&](auto& m) { on_message(received.from, m); }, received.message);
 }
 
@@ -149,6 +163,9 @@ void Core::State::on(Propose& propose) {
     refused.reason = Code::invalid_argument;
   } else if (role != RoleState::leader) {
     refused.reason = leader ? Code::not_leader : Code::no_leader;
+  } else if (handover) {
+    refused.refusal = Refusal::transferring;
+    refused.reason = error_of(refused.refusal).code;
   } else if (uncommitted_bytes > 0 && uncommitted_bytes + size_bytes > tuning.uncommitted_bytes) {
     refused.reason = Code::overloaded;
   }
@@ -178,7 +195,7 @@ void Core::State::on(const Applied& progress) {
 }
 
 void Core::State::on(const PeerLink& link) {
-  if (!admits(link.peer)) return;
+  if (!admits(link.peer) || !pinned(link.peer)) return;
   if (link.up && link.peer.id == leader) ask_again();
   Progress* peer = role == RoleState::leader ? find_peer(link.peer.id) : nullptr;
   if (peer == nullptr) return;
@@ -190,7 +207,7 @@ void Core::State::on(const PeerLink& link) {
 }
 
 void Core::State::on(const Campaign&) {
-  if (role == RoleState::leader || !quorum.contains(self.id)) return;
+  if (role == RoleState::leader || !may_campaign()) return;
   pre_campaign();
 }
 
@@ -200,22 +217,23 @@ Effects Core::State::flush() {
   ASPEN_ASSERT(soft_told.term <= term());
   Effects effects;
   if (role == RoleState::leader) {
-    grant_reads();  // what has come back makes room for the next round
-    open_round();
-    replicate();
-    grant_reads();  // a single voter needs nobody's answer
+    flush_leader();
   } else {
     flush_acknowledgement();
     flush_follower_reads();
   }
   flush_lost();
+  note_membership();
   flush_io(effects);
   flush_commit(effects);
   maybe_purge(effects);
   effects.sends = std::exchange(sends, {});
   effects.reads = std::exchange(grants, {});
   effects.completions = std::exchange(completions, {});
-  if (std::exchange(config_changed, false)) effects.config = config();
+  effects.snapshots = std::exchange(snapshots, {});
+  if (std::exchange(config_changed, false)) {
+    effects.config = configs.empty() ? LoggedConfig{} : configs.back();
+  }
   if (soft() != soft_told) effects.soft = soft_told = soft();
   log.evict(std::min(disk.stable(), delivered), tuning.tail_bytes);
   ASPEN_ASSERT(disk.written() == log.last().index || disk.full());
@@ -223,12 +241,24 @@ Effects Core::State::flush() {
   return effects;
 }
 
+void Core::State::flush_leader() {
+  advance_membership();
+  grant_reads();  // what has come back makes room for the next round
+  open_round();
+  const bool repeat = heartbeat_due;
+  replicate();
+  grant_reads();  // a single voter needs nobody's answer
+  advance_handover(repeat);
+  maybe_retire();
+}
+
 void Core::State::flush_io(Effects& effects) {
   const bool appends = disk.written() < log.last().index;
-  if (!appends && !hard_state_dirty && !truncate_from) return;
+  if (!appends && !hard_state_dirty && !truncate_from && !reset) return;
   // A disk that hangs must not gather writes without end: they become one when it goes on.
   if (disk.full()) return;
   LogIo& io = effects.io.emplace();
+  io.reset = std::exchange(reset, std::nullopt);
   io.truncate_from = std::exchange(truncate_from, std::nullopt);
   io.append = log.copy(disk.written() + 1, log.last().index);
   io.id = disk.issue(log.last().index);
@@ -260,7 +290,7 @@ void Core::State::flush_lost() {
     ASPEN_ASSERT(proposal.id.term <= term());
     Completion completion{proposal.request, Outcome::unknown, proposal.id, Code::leader_lost,
                           leader};
-    if (proposal.id.index <= commit) {
+    if (proposal.id.index <= commit && proposal.id.index >= log.purged().index) {
       const bool same = log.term_at(proposal.id.index) == proposal.id.term;
       completion.outcome = same ? Outcome::committed : Outcome::overwritten;
       completion.reason = same ? Code::ok : Code::overwritten;
@@ -270,23 +300,6 @@ void Core::State::flush_lost() {
     }
     completions.push_back(completion);
   }
-}
-
-// P9: nothing that a member or the own state machine may still ask for.
-void Core::State::maybe_purge(Effects& effects) {
-  if (role == RoleState::leader) held = std::max(held, held_by_all());
-  const Index through = std::min(held, applied_durable);
-  const LogId purged = log.purged();
-  ASPEN_ASSERT(applied_durable <= commit);
-  if (through < purged.index + tuning.purge_entries) return;
-  ASPEN_ASSERT(through <= disk.stable());
-  log.purge(through);
-  // P7: every member holds what is purged, whatever this leader has seen of it.
-  for (Progress& peer : peers) {
-    if (peer.next <= through) restart_stream(peer, through + 1);
-  }
-  while (configs.size() > 1 && configs[1].id.index <= through) configs.erase(configs.begin());
-  effects.purge = through;
 }
 
 // ---- the public face
@@ -315,6 +328,10 @@ const Config& Core::config() const noexcept {
 
 SoftState Core::soft() const noexcept {
   return state_->soft();
+}
+
+LoggedConfig Core::config_at(Index index) const {
+  return state_->config_at(index);
 }
 
 bool Core::wants(const PeerId& to, const AppendSpec& spec) const noexcept {

@@ -54,6 +54,11 @@ struct Tuning {
   std::uint64_t uncommitted_bytes = 64 * 1024 * 1024;
   std::uint64_t tail_bytes = 16 * 1024 * 1024;  // committed and stable payloads kept for followers
   std::uint64_t purge_entries = 1024;           // the least that a purge frees
+  // Entries kept for followers that lag; one that lags more needs a snapshot. By default nothing is
+  // purged that a member still needs, since the driver has to be able to send snapshots.
+  std::uint64_t keep_entries = std::uint64_t{1} << 62U;
+  // A learner that lags behind the commit index by more is not promoted when it has to catch up.
+  std::uint64_t promotion_lag = 1000;
   friend bool operator==(const Tuning&, const Tuning&) noexcept = default;
 
   // Possible errors: invalid_argument, naming the field and its range.
@@ -93,16 +98,67 @@ struct PeerLink {
 // Makes a voter campaign now, without waiting for its timeout: the node that executed Init.
 struct Campaign {};
 
-using Input = std::variant<Tick, Received, Propose, Read, LogDurable, Applied, PeerLink, Campaign>;
+enum class Promotion : std::uint8_t { when_caught_up, at_once };
+
+// From the configuration in force to `to`. Whatever leaves the set of voters as it is, is one
+// entry; all else goes through a joint configuration, which is left by itself. Completed when the
+// final entry is committed: its LogId is what the next change has to expect.
+struct ChangeConfig {
+  RequestId request;
+  Config to;     // at rest
+  LogId expect;  // the configuration in force (compare and set)
+  Promotion promotion = Promotion::when_caught_up;
+};
+// Hands the leadership over. While that goes on proposals are refused; after an election timeout it
+// is given up. Completed as committed when `to` leads.
+struct Transfer {
+  RequestId request;
+  NodeId to;  // 0: the voter that lags least
+};
+
+// A configuration and where it stands in the log.
+struct LoggedConfig {
+  LogId id;
+  Config config;
+  friend bool operator==(const LoggedConfig&, const LoggedConfig&) = default;
+};
+// What a snapshot of the state stands for in the log.
+struct SnapshotMeta {
+  LogId id;
+  LoggedConfig config;  // in force at `id`, with both halves if joint
+  friend bool operator==(const SnapshotMeta&, const SnapshotMeta&) = default;
+};
+enum class SnapshotResult : std::uint8_t { installed, failed };
+// Leader: how the snapshot ended that Effects.snapshots asked for.
+struct SnapshotSent {
+  PeerId to;
+  Epoch epoch;
+  LogId id;
+  SnapshotResult result = SnapshotResult::failed;
+};
+// Receiver: the state machine is that of the snapshot now, durable (P8). Precondition: it was
+// behind meta.id before; ranges handed out and not applied are void up to there.
+struct SnapshotInstalled {
+  SnapshotMeta meta;
+};
+// The driver's permission to purge up to here although a member may need it, because of the bytes.
+struct PurgeUpTo {
+  Index index;
+};
+
+using Input = std::variant<Tick, Received, Propose, Read, LogDurable, Applied, PeerLink, Campaign,
+                           ChangeConfig, Transfer, SnapshotSent, SnapshotInstalled, PurgeUpTo>;
 
 // ---- effects
 
 struct LogIo {
   IoId id;
-  std::optional<Index> truncate_from;  // drop this index and all above it, first
+  // Drop the whole log, first: it goes on behind this snapshot, whose configuration it keeps.
+  std::optional<SnapshotMeta> reset;
+  std::optional<Index> truncate_from;  // drop this index and all above it
   std::optional<HardState> hard_state;
   std::vector<Entry> append;  // contiguous, after what is left
-  friend bool operator==(const LogIo&, const LogIo&) noexcept = default;
+  friend bool operator==(const LogIo&, const LogIo&) = default;
 };
 
 struct AppendSpec {
@@ -145,13 +201,33 @@ enum class Outcome : std::uint8_t {
   unknown,      // this replica stopped leading; the entry may still be committed
 };
 
-// The end of a proposal or of a read that is not granted.
+// Why a change of the configuration or a transfer of the leadership was refused.
+enum class Refusal : std::uint8_t {
+  none,
+  leader_is_new,        // it has committed nothing of its own term yet; try again
+  change_in_flight,     // the configuration in force is joint or not committed yet; try again
+  transferring,         // the leadership is being handed over; try again
+  stale_expect,         // another configuration is in force than expected
+  malformed,            // unordered, id 0, not at rest, one data directory twice, or too large
+  no_voter,             // nobody could decide anything any more
+  too_many_voters,      // limits::voters_max
+  too_many_members,     // limits::members_max, the old ones included
+  incarnation_changed,  // a member's data directory was exchanged: it needs a new id
+  not_caught_up,        // a new voter lags, or was not heard
+  no_target,            // nobody could take over, or `to` is no voter, or the leader itself
+};
+// With the request's fault (invalid_argument, wrong_incarnation), the cluster's present state
+// (failed_precondition), or a reason that passes (unavailable).
+[[nodiscard]] Error error_of(Refusal refusal) noexcept;
+
+// The end of a proposal, a change or a transfer, or of a read that is not granted.
 struct Completion {
   RequestId request;
   Outcome outcome = Outcome::refused;
   LogId id;                // committed: where
-  Code reason = Code::ok;  // refused: not_leader, no_leader, overloaded, ...
+  Code reason = Code::ok;  // refused: not_leader, no_leader, overloaded, unavailable, ...
   NodeId leader;           // a hint, 0 if not known
+  Refusal refusal = Refusal::none;
   friend bool operator==(const Completion&, const Completion&) noexcept = default;
 };
 
@@ -159,7 +235,18 @@ struct SoftState {
   RoleState role = RoleState::follower;
   NodeId leader;  // 0 if not known
   Term term;
+  // A committed configuration lacks this node, an earlier one had it: its time is over.
+  bool removed = false;
   friend bool operator==(const SoftState&, const SoftState&) noexcept = default;
+};
+
+// A peer needs what is purged: a snapshot of the state at `at_least` or later. Asked once for each
+// stream; the driver answers with SnapshotSent, in any case.
+struct SnapshotRequest {
+  PeerId to;
+  Epoch epoch;
+  Index at_least;
+  friend bool operator==(const SnapshotRequest&, const SnapshotRequest&) noexcept = default;
 };
 
 struct Effects {
@@ -168,19 +255,13 @@ struct Effects {
   CommitRange commit;
   std::vector<ReadGrant> reads;
   std::vector<Completion> completions;
-  std::optional<Config> config;   // set when the configuration in force changed
-  std::optional<SoftState> soft;  // set when it changed
-  std::optional<Index> purge;     // the log may be purged up to here (P9)
+  std::vector<SnapshotRequest> snapshots;
+  std::optional<LoggedConfig> config;  // set when the configuration in force changed
+  std::optional<SoftState> soft;       // set when it changed
+  std::optional<Index> purge;          // the log may be purged up to here (P9)
 };
 
 // ---- state as recovered from disk
-
-// A configuration and where it stands in the log.
-struct LoggedConfig {
-  LogId id;
-  Config config;
-  friend bool operator==(const LoggedConfig&, const LoggedConfig&) = default;
-};
 
 // Entries [from, the next run's from) have this term.
 struct TermRun {
@@ -207,6 +288,8 @@ struct BootState {
   Tuning tuning;
 };
 
+enum class ProgressState : std::uint8_t { probe, replicate, snapshot };
+
 struct PeerMetrics {
   PeerId peer;
   Index match;
@@ -216,6 +299,9 @@ struct PeerMetrics {
   bool lost_data = false;
   std::uint64_t in_flight_bytes = 0;
   Epoch epoch;  // of the stream to it
+  ProgressState state = ProgressState::probe;
+  bool caught_up = false;  // may be promoted
+  bool leaving = false;    // no member any more, and told so
 };
 
 struct Metrics {
@@ -230,6 +316,8 @@ struct Metrics {
   std::uint64_t uncommitted_bytes = 0;
   std::uint64_t reads_pending = 0;
   std::uint64_t malformed = 0;     // messages that contradict themselves or what is known; dropped
+  bool joint = false;              // the configuration in force
+  NodeId transfer_to;              // 0: no transfer under way
   std::vector<PeerMetrics> peers;  // empty unless leading
 };
 
@@ -247,6 +335,8 @@ class Core {
   [[nodiscard]] Effects flush();
 
   [[nodiscard]] const Config& config() const noexcept;
+  // In force at an entry; empty if that is not known. Precondition: purge point <= index <= last.
+  [[nodiscard]] LoggedConfig config_at(Index index) const;
   [[nodiscard]] SoftState soft() const noexcept;
   [[nodiscard]] Metrics metrics() const;
   // False if what was asked for with `spec` is not wanted any more: the driver drops the answer.

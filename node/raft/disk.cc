@@ -34,6 +34,15 @@ bool Disk::truncate(Index from) noexcept {
   return true;
 }
 
+void Disk::reset(Index through) noexcept {
+  written_ = through;
+  stable_ = through;
+  for (std::size_t i = 0; i < records_.size(); ++i) {
+    records_[i].last = std::min(records_[i].last, through);
+  }
+  ASPEN_ASSERT(stable_ == written_);
+}
+
 void Disk::complete(IoId io) noexcept {
   ASPEN_ASSERT(io <= issued_);
   durable_ = std::max(durable_, io);

@@ -38,6 +38,9 @@ class Disk {
   IoId issue(Index last);
   // Entries from `from` on are gone from the log. True if some of them were written before.
   bool truncate(Index from) noexcept;
+  // The whole log is replaced by a snapshot that is durable itself; what is in flight proves
+  // nothing.
+  void reset(Index through) noexcept;
   // All writes up to `io` are durable. Precondition: io <= issued(). Repetitions are harmless.
   void complete(IoId io) noexcept;
 

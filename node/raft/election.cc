@@ -17,6 +17,17 @@ bool Core::State::hears_leader() const noexcept {
   return leader.value != 0 && election_elapsed < tuning.election_ticks_min;
 }
 
+// Whoever is asked: it may be a voter without knowing so yet (C3).
+bool Core::State::may_vote() const noexcept {
+  return !mutant_active(Mutant::learner_refuses_votes) || quorum.contains(self.id);
+}
+
+// A voter of either half of the newest configuration, committed or not (C2, C3).
+bool Core::State::may_campaign() const noexcept {
+  if (mutant_active(Mutant::learner_campaigns)) return config().find(self.id) != nullptr;
+  return quorum.contains(self.id);
+}
+
 bool Core::State::up_to_date(const LogId& candidate) const noexcept {
   if (mutant_active(Mutant::index_first_freshness)) {
     return candidate.index >= log.last().index;
@@ -39,7 +50,7 @@ void Core::State::tick_election() {
     return;
   }
   if (election_elapsed >= election_wait) {
-    if (quorum.contains(self.id)) {
+    if (may_campaign()) {
       pre_campaign();
       return;
     }
@@ -54,7 +65,7 @@ void Core::State::tick_election() {
 
 void Core::State::pre_campaign() {
   ASPEN_ASSERT(role != RoleState::leader);
-  ASPEN_ASSERT(quorum.contains(self.id));
+  ASPEN_ASSERT(may_campaign());
   become_follower(term(), NodeId());
   end_follower_reads(Code::no_leader);
   role = RoleState::pre_candidate;
@@ -63,12 +74,13 @@ void Core::State::pre_campaign() {
   count_ballot(self.id, true);
 }
 
-void Core::State::campaign() {
-  ASPEN_ASSERT(role == RoleState::pre_candidate);
-  ASPEN_ASSERT(quorum.contains(self.id));
+void Core::State::campaign(Summons summons) {
+  ASPEN_ASSERT(role != RoleState::leader);
+  ASPEN_ASSERT(may_campaign());
   become_follower(Term(term().value + 1), NodeId());
   hard_state.vote = self;
   role = RoleState::candidate;
+  summoned = summons == Summons::by_leader;
   ballots.clear();
   ask_for_votes();
   maybe_count_own_vote();
@@ -88,7 +100,8 @@ void Core::State::ask_for_votes() {
       send(member.peer, PreVote{Term(term().value + 1), log.last()}, after_hard_state());
     } else {
       const bool early = mutant_active(Mutant::candidacy_before_fsync);
-      send(member.peer, Vote{term(), log.last()}, early ? IoId() : after_hard_state());
+      const Vote vote{term(), log.last(), summoned};
+      send(member.peer, vote, early ? IoId() : after_hard_state());
     }
   }
 }
@@ -101,12 +114,12 @@ void Core::State::count_ballot(NodeId voter, bool granted) {
   }
   if (!quorum.contains(voter)) return;
   ballots.push_back({voter, granted});
-  ASPEN_ASSERT(ballots.size() <= quorum.voters().size());
+  ASPEN_ASSERT(ballots.size() <= quorum.size());
   const VoteResult result = quorum.tally(ballots);
   const bool early = mutant_active(Mutant::candidacy_before_fsync);
   if (role == RoleState::candidate && after_hard_state() && !early) return;
   if (result == VoteResult::won) {
-    role == RoleState::pre_candidate ? campaign() : become_leader();
+    role == RoleState::pre_candidate ? campaign(Summons::own) : become_leader();
   } else if (result == VoteResult::lost) {
     become_follower(term(), NodeId());
   }
@@ -139,6 +152,7 @@ void Core::State::become_follower(Term new_term, NodeId new_leader) {
   // P12: in the same term the vote stays.
   role = RoleState::follower;
   leader = new_leader;
+  summoned = false;
   ballots.clear();
   heartbeat_elapsed = 0;
   draw_election_wait();
@@ -159,7 +173,8 @@ void Core::State::become_leader() {
   heartbeat_elapsed = 0;
   heartbeat_due = false;
   uncommitted_bytes = 0;
-  start_streams();
+  if (handover) end_handover(NodeId());
+  sync_peers();
   blank = log.last().index + 1;
   append_entry(Entry{LogId{term(), blank}, EntryKind::blank, Bytes()});
   ASPEN_ASSERT(proposals.empty());
@@ -170,6 +185,7 @@ void Core::State::resign() {
   ASPEN_ASSERT(role == RoleState::leader);
   end_leader_reads();
   for (; !proposals.empty(); proposals.pop_front()) lost.push_back(proposals.front());
+  end_change();
   unstable.clear();
   peers.clear();
   uncommitted_bytes = 0;
@@ -202,7 +218,7 @@ void Core::State::yield_to_candidate() noexcept {
 void Core::State::on_message(const PeerId& from, const PreVote& m) {
   ASPEN_ASSERT(m.term.value > 0);
   const bool granted =
-      m.term > term() && up_to_date(m.last) && !hears_leader() && !precedes(from, m);
+      m.term > term() && up_to_date(m.last) && !hears_leader() && !precedes(from, m) && may_vote();
   if (granted && role == RoleState::follower) yield_to_candidate();
   const Term said = granted ? m.term : term();
   send(from, PreVoteReply{said, granted}, after_hard_state());
@@ -221,20 +237,21 @@ void Core::State::on_message(const PeerId& from, const PreVoteReply& m) {
   }
   // A late answer, to a question of an earlier term or after the vote itself began.
   if (role != RoleState::pre_candidate || m.term != Term(term().value + 1)) return;
-  ASPEN_ASSERT(quorum.contains(self.id));
+  ASPEN_ASSERT(may_campaign());
   count_ballot(from.id, true);
 }
 
 void Core::State::on_message(const PeerId& from, const Vote& m) {
   ASPEN_ASSERT(m.term.value > 0);
   if (m.term > term()) {
-    if (hears_leader()) return;
+    const bool asked_to = m.transfer && !mutant_active(Mutant::transfer_vote_refused);
+    if (hears_leader() && !asked_to) return;
     become_follower(m.term, NodeId());
   }
   const bool free =
       hard_state.vote ? hard_state.vote == from : term_leader.id.value == 0 || term_leader == from;
   const bool granted =
-      m.term == term() && role == RoleState::follower && free && up_to_date(m.last);
+      m.term == term() && role == RoleState::follower && free && up_to_date(m.last) && may_vote();
   if (granted) {
     if (!hard_state.vote) {
       hard_state.vote = from;

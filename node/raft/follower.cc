@@ -18,6 +18,7 @@ void Core::State::follow(const PeerId& from) {
   if (role != RoleState::follower || leader != from.id) become_follower(term(), from.id);
   term_leader = from;
   election_elapsed = 0;
+  if (handover) end_handover(from.id);
 }
 
 void Core::State::on_message(const PeerId& from, Append& m) {
@@ -58,6 +59,8 @@ void Core::State::on_message(const PeerId& from, Append& m) {
 
 // P7: a prev below the purge point was committed, hence agrees.
 bool Core::State::holds(const LogId& prev) const noexcept {
+  const bool conflict = mutant_active(Mutant::purge_point_conflicts);
+  if (prev.index <= log.purged().index && prev.index.value > 0 && conflict) return false;
   if (prev.index < log.purged().index) return true;
   const std::optional<Term> own = log.term_at(prev.index);
   if (!own) return false;

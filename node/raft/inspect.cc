@@ -1,5 +1,7 @@
 // What can be seen of a core from outside: metrics, a digest of its whole state, and the checks of
 // every rule that a state must satisfy.
+#include <algorithm>
+
 #include "node/base/assert.h"
 #include "node/base/limits.h"
 #include "node/raft/hasher.h"
@@ -18,13 +20,15 @@ Metrics Core::State::metrics() const {
   if (!configs.empty()) m.config = configs.back().id;
   m.purged = log.purged();
   m.vote = hard_state.vote;
+  m.joint = config().joint();
+  if (handover && role == RoleState::leader) m.transfer_to = handover->to;
   m.uncommitted_bytes = uncommitted_bytes;
   m.malformed = malformed;
   m.reads_pending = leader_reads.size() + follower_reads.size();
   for (const Progress& peer : peers) {
     const bool active = peer.silent_ticks < tuning.election_ticks_min;
-    m.peers.push_back(
-        {peer.peer, peer.match, peer.next, active, peer.lost_data, peer.window_bytes, peer.epoch});
+    m.peers.push_back({peer.peer, peer.match, peer.next, active, peer.lost_data, peer.window_bytes,
+                       peer.epoch, peer.state, caught_up(peer), peer.leaving()});
   }
   ASPEN_ASSERT(m.stable <= m.last.index);
   ASPEN_ASSERT(m.applied <= m.commit);
@@ -55,6 +59,8 @@ void add(Hasher& h, const Progress& peer) {
   h.add(peer.peer).add(static_cast<std::uint64_t>(peer.state));
   h.add(peer.waiting).add(std::uint64_t{peer.verify}).add(std::uint64_t{peer.lost_data});
   h.add(peer.match_at_start);
+  h.add(peer.round_end).add(peer.round_ticks).add(std::uint64_t{peer.keeps_pace});
+  h.add(peer.snapshot_from).add(peer.farewell).add(peer.farewell_ticks);
   h.add(peer.match).add(peer.next).add(peer.epoch).add(peer.told_commit).add(peer.read);
   h.add(peer.silent_ticks).add(peer.match_at_heartbeat).add(peer.window_bytes);
   for (std::size_t i = 0; i < peer.window.size(); ++i) {
@@ -68,7 +74,9 @@ struct MessageHasher {
   void operator()(const PreVoteReply& m) const {
     h.add(2).add(m.term).add(std::uint64_t{m.granted});
   }
-  void operator()(const Vote& m) const { h.add(3).add(m.term).add(m.last); }
+  void operator()(const Vote& m) const {
+    h.add(3).add(m.term).add(m.last).add(std::uint64_t{m.transfer});
+  }
   void operator()(const VoteReply& m) const { h.add(4).add(m.term).add(std::uint64_t{m.granted}); }
   void operator()(const Append& m) const {
     h.add(5).add(m.term).add(m.prev).add(m.commit).add(m.epoch).add(m.entries.size());
@@ -88,6 +96,7 @@ struct MessageHasher {
   void operator()(const ReadIndexReply& m) const {
     h.add(10).add(m.term).add(m.context).add(std::uint64_t{m.granted}).add(m.index);
   }
+  void operator()(const TimeoutNow& m) const { h.add(12).add(m.term); }
   void operator()(const Message& m) const { std::visit(*this, m); }
   void operator()(const AppendSpec& m) const {
     h.add(11).add(m.term).add(m.prev).add(m.lo).add(m.hi).add(m.term_hi).add(m.commit).add(m.epoch);
@@ -122,6 +131,24 @@ void add(Hasher& h, const ReadGrant& grant) {
 void add(Hasher& h, const Completion& done) {
   h.add(done.request).add(static_cast<std::uint64_t>(done.outcome)).add(done.id);
   h.add(static_cast<std::uint64_t>(done.reason)).add(done.leader);
+  h.add(static_cast<std::uint64_t>(done.refusal));
+}
+void add(Hasher& h, const SnapshotRequest& request) {
+  h.add(request.to).add(request.epoch).add(request.at_least);
+}
+void add(Hasher& h, const std::optional<SnapshotMeta>& meta) {
+  h.add(std::uint64_t{meta.has_value()});
+  if (!meta) return;
+  h.add(meta->id);
+  add(h, meta->config);
+}
+void add(Hasher& h, const std::optional<Change>& change) {
+  if (change) h.add(change->request).add(change->last);
+}
+void add(Hasher& h, const std::optional<Handover>& handover) {
+  if (!handover) return;
+  h.add(handover->request).add(handover->to).add(handover->ticks);
+  h.add(std::uint64_t{handover->told});
 }
 
 template <class List>
@@ -140,13 +167,17 @@ std::uint64_t Core::State::hash() const noexcept {
   h.add(self).add(dice.next());
   h.add(hard_state.term).add(hard_state.vote).add(std::uint64_t{hard_state_dirty});
   h.add(hard_state_io).add(truncate_from);
+  add(h, reset);
   add(h, log);
   add(h, disk);
   add_all(h, configs);
   h.add(static_cast<std::uint64_t>(role)).add(leader).add(term_leader);
   h.add(election_elapsed).add(election_wait).add(heartbeat_elapsed);
   add_all(h, ballots);
-  h.add(commit).add(delivered).add(applied).add(applied_durable).add(held);
+  h.add(commit).add(delivered).add(applied).add(applied_durable).add(held).add(permitted);
+  h.add(std::uint64_t{was_member}).add(std::uint64_t{removed}).add(std::uint64_t{summoned});
+  add(h, handover);
+  add(h, change);
   h.add(verified).add(acknowledged).add(stream).add(std::uint64_t{acknowledge});
   add_all(h, follower_reads);
   h.add(read_context);
@@ -160,8 +191,10 @@ std::uint64_t Core::State::hash() const noexcept {
   add_all(h, sends);
   add_all(h, grants);
   add_all(h, completions);
+  add_all(h, snapshots);
   add_all(h, lost);
   h.add(malformed);
+  h.add(std::uint64_t{soft_told.removed});
   h.add(static_cast<std::uint64_t>(soft_told.role)).add(soft_told.leader).add(soft_told.term);
   return h.value();
 }
@@ -186,10 +219,13 @@ void Core::State::invariants() const noexcept {
     ASPEN_ASSERT(configs[i - 1].id.index < configs[i].id.index);
   }
   ASPEN_ASSERT(configs.empty() || configs.back().id.index <= last);
-  ASPEN_ASSERT(quorum == Quorum(config()));
+  ASPEN_ASSERT(quorum == Quorum(config()) || mutant_active(Mutant::config_in_force_when_committed));
   if (role == RoleState::candidate) ASPEN_ASSERT(hard_state.vote == self);
-  if (role != RoleState::follower) ASPEN_ASSERT(quorum.contains(self.id));
-  if (role != RoleState::leader) ASPEN_ASSERT(peers.empty() && leader != self.id);
+  // A leader may have removed itself.
+  const bool campaigns = role == RoleState::pre_candidate || role == RoleState::candidate;
+  if (campaigns) ASPEN_ASSERT(may_campaign());
+  if (!campaigns) ASPEN_ASSERT(!summoned);
+  if (role != RoleState::leader) ASPEN_ASSERT(peers.empty() && leader != self.id && !change);
   if (role == RoleState::leader) invariants_leader();
 }
 
@@ -212,6 +248,12 @@ void Core::State::invariants_leader() const noexcept {
     sum += unstable[i].size_bytes;
   }
   ASPEN_ASSERT(sum == uncommitted_bytes || mutant_active(Mutant::uncommitted_bytes_leak));
+  for (const Member& member : config().members) {
+    const bool streams = std::any_of(peers.begin(), peers.end(), [&member](const Progress& peer) {
+      return peer.peer.id == member.peer.id;
+    });
+    ASPEN_ASSERT(streams != (member.peer.id == self.id));
+  }
   for (const Progress& peer : peers) {
     peer.invariants(log.last().index);
     ASPEN_ASSERT(peer.read <= last_round);

@@ -32,6 +32,8 @@ struct PreVoteReply {
 struct Vote {
   Term term;
   LogId last;
+  // Asked for by the leader itself: a receiver that hears it does not hold that against the sender.
+  bool transfer = false;
   friend bool operator==(const Vote&, const Vote&) noexcept = default;
 };
 struct VoteReply {
@@ -92,7 +94,13 @@ struct ReadIndexReply {
   friend bool operator==(const ReadIndexReply&, const ReadIndexReply&) noexcept = default;
 };
 
+// The leader to the one that shall follow it: campaign now (thesis 3.10).
+struct TimeoutNow {
+  Term term;
+  friend bool operator==(const TimeoutNow&, const TimeoutNow&) noexcept = default;
+};
+
 using Message = std::variant<PreVote, PreVoteReply, Vote, VoteReply, Append, AppendReply, Heartbeat,
-                             HeartbeatReply, ReadIndex, ReadIndexReply>;
+                             HeartbeatReply, ReadIndex, ReadIndexReply, TimeoutNow>;
 
 }  // namespace aspen::raft

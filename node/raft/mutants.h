@@ -40,6 +40,32 @@ enum class Mutant : std::uint8_t {
   lost_reported_as_refused,    // F6: an entry that may still be committed is reported refused
   // Those that need a cluster of their own to show (tests/raft leaves them to the simulator).
   precedence_without_end,  // A6: of two equal pre-candidates one refuses the other for ever
+  // Membership and transfer.
+  joint_counts_the_union,          // A5: a majority of both halves taken together
+  joint_ignores_the_old_half,      // A5, C4: the outgoing voters are not asked
+  voters_changed_at_once,          // C7: any set to any set without a joint configuration
+  change_before_own_term,          // C1: by a leader that has committed nothing of its term
+  changes_overlap,                 // C1: the next change while the last one is not committed
+  expect_ignored,                  // the change of one caller undoes another's
+  joint_left_before_commit,        // C10: C_new is appended while C_old,new is not committed
+  joint_left_by_its_author_only,   // C5: a later leader leaves it open
+  config_in_force_when_committed,  // C2: instead of when it is appended
+  config_kept_on_truncation,       // C8: an entry is gone, its configuration stays in force
+  learner_campaigns,               // C3
+  learner_refuses_votes,           // C3
+  removed_leader_stays,            // C6: it goes on after C_new is committed
+  retired_before_commit,           // C6, C10: it goes when C_new is appended
+  learner_counts,                  // A5: a learner's acknowledgement makes a majority
+  other_incarnation_admitted,      // C9: an empty disk answers under the old name
+  transfer_never_given_up,         // F7: proposals are refused for ever
+  transfer_vote_refused,           // F7: nobody votes for the target
+  // Purging and snapshots.
+  purge_point_conflicts,               // B4: what stands at the purge point is not trusted
+  purge_beyond_durable_state,          // D, P9: the log goes before the state is durable
+  snapshot_of_newest_config,           // E1: not the configuration at the snapshot's entry
+  tail_kept_behind_snapshot,           // E2
+  old_transfer_counts,                 // E5: the end of an earlier transfer ends this one
+  transfer_taken_for_acknowledgement,  // D1: a snapshot under way is counted as durable
 };
 
 inline constexpr std::array mutant_names{
@@ -66,8 +92,33 @@ inline constexpr std::array mutant_names{
     "read_without_quorum",
     "lost_reported_as_refused",
     "precedence_without_end",
+    "joint_counts_the_union",
+    "joint_ignores_the_old_half",
+    "voters_changed_at_once",
+    "change_before_own_term",
+    "changes_overlap",
+    "expect_ignored",
+    "joint_left_before_commit",
+    "joint_left_by_its_author_only",
+    "config_in_force_when_committed",
+    "config_kept_on_truncation",
+    "learner_campaigns",
+    "learner_refuses_votes",
+    "removed_leader_stays",
+    "retired_before_commit",
+    "learner_counts",
+    "other_incarnation_admitted",
+    "transfer_never_given_up",
+    "transfer_vote_refused",
+    "purge_point_conflicts",
+    "purge_beyond_durable_state",
+    "snapshot_of_newest_config",
+    "tail_kept_behind_snapshot",
+    "old_transfer_counts",
+    "transfer_taken_for_acknowledgement",
 };
-static_assert(mutant_names.size() == static_cast<std::size_t>(Mutant::precedence_without_end) + 1,
+static_assert(mutant_names.size() ==
+                  static_cast<std::size_t>(Mutant::transfer_taken_for_acknowledgement) + 1,
               "every mutant has a name");
 
 #ifdef ASPEN_MUTANTS

@@ -36,6 +36,7 @@ bool Progress::acknowledged(Index index) noexcept {
 
 void Progress::accepted(Index index) noexcept {
   ASPEN_MAYBE(index < match);
+  ASPEN_ASSERT(state != ProgressState::snapshot);
   acknowledged(index);
   if (state == ProgressState::replicate) return;
   ASPEN_ASSERT(window.empty());
@@ -58,7 +59,28 @@ void Progress::restart(Index at, Epoch stream) noexcept {
   epoch = stream;
 }
 
+void Progress::tick_round(Index last, std::uint32_t election_ticks) noexcept {
+  ASPEN_ASSERT(match <= last);
+  if (round_ticks < election_ticks) ++round_ticks;
+  if (match >= round_end) {
+    keeps_pace = round_end.value > 0 && round_ticks < election_ticks;
+    round_end = last;
+    round_ticks = 0;
+  } else if (round_ticks >= election_ticks) {
+    keeps_pace = false;
+  }
+}
+
+void Progress::await_snapshot(Index from) noexcept {
+  ASPEN_ASSERT(state == ProgressState::probe);
+  ASPEN_ASSERT(window.empty());
+  state = ProgressState::snapshot;
+  snapshot_from = from;
+  waiting = 0;
+}
+
 void Progress::heartbeat() noexcept {
+  if (state == ProgressState::snapshot) return;
   if (state == ProgressState::probe) {
     if (waiting > 0 && !mutant_active(Mutant::probe_never_retried)) --waiting;
   } else if (!window.empty() && match == match_at_heartbeat) {

@@ -1,6 +1,9 @@
 // What a leader knows about one peer: how far its log agrees and is durable, what was sent and not
 // acknowledged, and when the peer was last heard. Pure bookkeeping; messages are built elsewhere.
 //
+// snapshot: what the peer needs is purged. Only heartbeats leave, until the driver has brought it a
+// snapshot of the state; then it is probed behind that.
+//
 //            accepted, or a heartbeat's match
 //   probe  ------------------------------------>  replicate
 //     ^     one message at a time, `next` is a       |  pipelined within the window
@@ -18,8 +21,6 @@
 #include "node/raft/ring.h"
 
 namespace aspen::raft {
-
-enum class ProgressState : std::uint8_t { probe, replicate };
 
 struct InFlight {
   Index last;  // of one append
@@ -42,6 +43,13 @@ struct Progress {
   Index told_commit;
   ReadId read;  // the newest round that the peer has answered
   std::uint32_t silent_ticks = 0;
+  // Catching up goes in rounds: one ends when the peer holds what the log held at its start.
+  Index round_end;
+  std::uint32_t round_ticks = 0;
+  bool keeps_pace = false;           // the newest round took less than an election timeout
+  Index snapshot_from;               // snapshot: the peer is not known to need anything up to here
+  Index farewell;                    // not 0: no member any more, by the configuration entry there
+  std::uint32_t farewell_ticks = 0;  // since that was committed
   Index match_at_heartbeat;
   Ring<InFlight> window;  // ascending
   std::uint64_t window_bytes = 0;
@@ -56,6 +64,11 @@ struct Progress {
   void sent(Index last, std::uint64_t size_bytes);
   // What it is known to hold, for the arithmetic of majorities.
   [[nodiscard]] Index counted() const noexcept { return lost_data ? Index() : match; }
+  [[nodiscard]] bool leaving() const noexcept { return farewell.value != 0; }
+  // One tick of a round of catching up. Precondition: last >= match.
+  void tick_round(Index last, std::uint32_t election_ticks) noexcept;
+  // What it needs is purged; what it holds from before `from` is not known to be needed.
+  void await_snapshot(Index from) noexcept;
   // The peer holds everything up to `index`. True if that is news. `accepted` is the answer to an
   // append: it ends a probe.
   bool acknowledged(Index index) noexcept;

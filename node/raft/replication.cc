@@ -16,20 +16,9 @@ Progress* Core::State::find_peer(NodeId node) noexcept {
   return nullptr;
 }
 
-void Core::State::start_streams() {
-  ASPEN_ASSERT(role == RoleState::leader);
-  ASPEN_ASSERT(peers.empty());
-  for (const Member& member : config().members) {
-    if (member.peer.id == self.id) continue;
-    Progress& peer = peers.emplace_back();
-    peer.peer = member.peer;
-    restart_stream(peer, log.last().index + 1);
-  }
-  ASPEN_ASSERT(peers.size() < limits::members_max);
-}
-
 void Core::State::restart_stream(Progress& peer, Index at) noexcept {
-  ASPEN_ASSERT(at > log.purged().index);
+  ASPEN_ASSERT(at.value > 0);
+  at = std::max(at, log.purged().index + 1);
   ASPEN_ASSERT(at <= log.last().index + 1);
   last_epoch = Epoch(last_epoch.value + 1);
   peer.restart(at, last_epoch);
@@ -40,7 +29,9 @@ void Core::State::tick_leader() {
   ASPEN_ASSERT(leader == self.id);
   for (Progress& peer : peers) {
     if (peer.silent_ticks < tuning.election_ticks_min) ++peer.silent_ticks;
+    peer.tick_round(log.last().index, tuning.election_ticks_min);
   }
+  tick_farewells();
   if (!heard_by_quorum() && !mutant_active(Mutant::leader_never_steps_down)) {
     // Thesis 6.2: clients must be free to look for a leader that can commit.
     become_follower(term(), NodeId());
@@ -117,7 +108,7 @@ void Core::State::replicate() {
 }
 
 void Core::State::replicate_to(Progress& peer) {
-  if (peer.lost_data) return;
+  if (peer.lost_data || peer.state == ProgressState::snapshot) return;
   // Each turn sends at least one entry or stops.
   for (std::size_t sent = 0; sent <= limits::window_appends_max; ++sent) {
     const bool more = peer.state == ProgressState::probe ? probe_once(peer) : send_entries(peer);
@@ -211,14 +202,6 @@ bool Core::State::wants(const PeerId& to, const AppendSpec& spec) const noexcept
   return false;
 }
 
-Index Core::State::held_by_all() const noexcept {
-  ASPEN_ASSERT(role == RoleState::leader);
-  Index least = disk.stable();
-  for (const Progress& peer : peers) least = std::min(least, peer.counted());
-  ASPEN_ASSERT(least <= log.last().index);
-  return least;
-}
-
 void Core::State::on_message(const PeerId& from, const AppendReply& m) {
   if (m.term > term()) {
     become_follower(m.term, NodeId());
@@ -234,7 +217,12 @@ void Core::State::on_message(const PeerId& from, const AppendReply& m) {
     on_refused(*peer, m);
     return;
   }
-  peer->accepted(m.match);
+  if (peer->state == ProgressState::snapshot) {
+    peer->acknowledged(m.match);
+    maybe_leave_snapshot(*peer);
+  } else {
+    peer->accepted(m.match);
+  }
   maybe_commit();
 }
 
@@ -244,11 +232,16 @@ void Core::State::on_message(const PeerId& from, const AppendReply& m) {
 // below the position that is being tried.
 void Core::State::on_refused(Progress& peer, const AppendReply& m) {
   if (m.last < peer.match_at_start) peer.lost_data = true;
+  if (peer.state == ProgressState::snapshot) return;
   if (peer.lost_data || m.match + 1 >= peer.next) return;
   const Index agreement = log.agreement_at_most(LogId{m.conflict_term, m.match});
   const Index at = std::max(agreement, peer.match) + 1;
   ASPEN_ASSERT(at <= log.last().index + 1);
   if (peer.state == ProgressState::probe) {
+    // What it lacks is purged.
+    if (at >= peer.next && peer.next == log.purged().index + 1 && peer.match < peer.next - 1) {
+      return need_snapshot(peer);
+    }
     if (at >= peer.next) return;
     peer.next = at;
     peer.waiting = 0;
@@ -275,6 +268,8 @@ void Core::State::on_message(const PeerId& from, const HeartbeatReply& m) {
   const bool news = peer->acknowledged(m.match);
   if (peer->state == ProgressState::probe) {
     if (news && peer->proven()) peer->accepted(m.match);
+  } else if (peer->state == ProgressState::snapshot) {
+    maybe_leave_snapshot(*peer);
   } else if (peer->window.empty() && m.match < peer->match) {
     // The peer started anew since: it has to verify its log before it may commit or acknowledge.
     peer->verify = true;

@@ -1,6 +1,6 @@
 // The whole state of a Core and the functions that move it, one source file per concern:
 // core.cc (inputs and flush), inspect.cc (checks), election.cc, replication.cc (leader),
-// follower.cc, read_index.cc.
+// follower.cc, read_index.cc, membership.cc, transfer.cc, snapshot.cc.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +49,25 @@ struct FollowerRead {
   friend bool operator==(const FollowerRead&, const FollowerRead&) noexcept = default;
 };
 
+// The change of the configuration that a client waits for.
+struct Change {
+  RequestId request;
+  LogId last;  // the final entry, once it is appended
+  friend bool operator==(const Change&, const Change&) noexcept = default;
+};
+
+// The leadership is being handed over, or was: until somebody leads, or for an election timeout.
+struct Handover {
+  RequestId request;
+  NodeId to;
+  std::uint32_t ticks = 0;
+  bool told = false;  // to campaign
+  friend bool operator==(const Handover&, const Handover&) noexcept = default;
+};
+
+// Who wants an election: the own timeout, or the leader that hands over.
+enum class Summons : std::uint8_t { own, by_leader };
+
 struct Core::State {
   explicit State(BootState boot);
 
@@ -64,6 +83,7 @@ struct Core::State {
   LogView log;
   Disk disk;
   std::optional<Index> truncate_from;  // of the next write
+  std::optional<SnapshotMeta> reset;   // likewise
   std::vector<LoggedConfig> configs;   // ascending; the last is in force
   Quorum quorum;                       // of the configuration in force
 
@@ -79,7 +99,12 @@ struct Core::State {
   Index delivered;  // handed out for application
   Index applied;
   Index applied_durable;
-  Index held;  // known to be durable at every member
+  Index held;       // known to be durable at every member
+  Index permitted;  // the driver lets it go, whoever needs it
+  bool was_member = false;
+  bool removed = false;
+  bool summoned = false;  // candidate: by the leader
+  std::optional<Handover> handover;
 
   // ---- follower
   Index verified;  // equals the log of this term's leader up to here
@@ -100,11 +125,13 @@ struct Core::State {
   Ring<LeaderRead> leader_reads;
   Ring<ReadRound> rounds;
   bool heartbeat_due = false;
+  std::optional<Change> change;
 
   // ---- effects of the inputs since the last flush
   std::vector<Send> sends;
   std::vector<ReadGrant> grants;
   std::vector<Completion> completions;
+  std::vector<SnapshotRequest> snapshots;
   Ring<Proposal> lost;  // of a leadership that ended
   bool config_changed = false;
   SoftState soft_told;
@@ -114,7 +141,7 @@ struct Core::State {
 
   // ---- core.cc
   [[nodiscard]] Term term() const noexcept { return hard_state.term; }
-  [[nodiscard]] SoftState soft() const noexcept { return {role, leader, term()}; }
+  [[nodiscard]] SoftState soft() const noexcept { return {role, leader, term(), removed}; }
   [[nodiscard]] const Config& config() const noexcept;
   // What a message that reveals the current term and vote has to wait for (P1).
   [[nodiscard]] IoId after_hard_state() const noexcept;
@@ -136,7 +163,7 @@ struct Core::State {
   void flush_io(Effects& effects);
   void flush_commit(Effects& effects);
   void flush_lost();
-  void maybe_purge(Effects& effects);
+  void flush_leader();
 
   // ---- inspect.cc
   [[nodiscard]] Metrics metrics() const;
@@ -146,13 +173,15 @@ struct Core::State {
 
   // ---- election.cc
   [[nodiscard]] bool hears_leader() const noexcept;
+  [[nodiscard]] bool may_campaign() const noexcept;
+  [[nodiscard]] bool may_vote() const noexcept;
   [[nodiscard]] bool up_to_date(const LogId& candidate) const noexcept;
   void draw_election_wait() noexcept;
   [[nodiscard]] bool precedes(const PeerId& other, const PreVote& m) const noexcept;
   void yield_to_candidate() noexcept;
   void tick_election();
   void pre_campaign();
-  void campaign();
+  void campaign(Summons summons);
   void ask_for_votes();
   void count_ballot(NodeId voter, bool granted);
   void maybe_count_own_vote();
@@ -166,7 +195,6 @@ struct Core::State {
 
   // ---- replication.cc
   [[nodiscard]] Progress* find_peer(NodeId node) noexcept;
-  void start_streams();
   // A new stream to the peer, which starts at `at` or behind its match.
   void restart_stream(Progress& peer, Index at) noexcept;
   void tick_leader();
@@ -183,7 +211,6 @@ struct Core::State {
   void send_spec(Progress& peer);
   void send_heartbeat(Progress& peer);
   [[nodiscard]] bool wants(const PeerId& to, const AppendSpec& spec) const noexcept;
-  [[nodiscard]] Index held_by_all() const noexcept;
   void on_message(const PeerId& from, const AppendReply& m);
   void on_message(const PeerId& from, const HeartbeatReply& m);
   void on_refused(Progress& peer, const AppendReply& m);
@@ -211,6 +238,45 @@ struct Core::State {
   void flush_follower_reads();
   void on_message(const PeerId& from, const ReadIndex& m);
   void on_message(const PeerId& from, const ReadIndexReply& m);
+
+  // ---- membership.cc
+  void refuse(RequestId request, Refusal refusal);
+  // Not the leader.
+  void refuse_elsewhere(RequestId request);
+  [[nodiscard]] bool config_committed() const noexcept;
+  [[nodiscard]] LoggedConfig config_at(Index index) const;
+  void note_membership() noexcept;
+  void append_config(const Config& config);
+  [[nodiscard]] bool caught_up(const Progress& peer) const noexcept;
+  [[nodiscard]] Refusal refusal_of(const ChangeConfig& asked) noexcept;
+  void on(const ChangeConfig& asked);
+  void complete_change();
+  void advance_membership();
+  void end_change();
+  void sync_peers();
+  void tick_farewells();
+  [[nodiscard]] bool pinned(const PeerId& from) noexcept;
+  void maybe_retire();
+
+  // ---- transfer.cc
+  [[nodiscard]] bool can_succeed(const Progress& peer) const noexcept;
+  [[nodiscard]] const Progress* best_successor() const noexcept;
+  void on(const Transfer& asked);
+  void advance_handover(bool repeat);
+  void tick_handover();
+  void end_handover(NodeId now_leads);
+  void on_message(const PeerId& from, const TimeoutNow& m);
+
+  // ---- snapshot.cc
+  [[nodiscard]] Index held_by_all() const noexcept;
+  void on(const PurgeUpTo& allowed);
+  [[nodiscard]] Index purgeable() noexcept;
+  void maybe_purge(Effects& effects);
+  void need_snapshot(Progress& peer);
+  void maybe_leave_snapshot(Progress& peer) noexcept;
+  void on(const SnapshotSent& sent);
+  void on(const SnapshotInstalled& done);
+  void reset_log(const SnapshotMeta& meta);
 };
 
 }  // namespace aspen::raft

@@ -139,7 +139,7 @@ void RaftActor::dispatch(raft::Effects&& effects) noexcept {
   if (effects.io) writes_.push_back(WriteLog{std::move(*effects.io)});
   ASPEN_ASSERT(writes_.size() <= limits::log_writes_waiting_max);
   while (!writes_.empty() && log_writer_.tell(std::move(writes_.front()))) writes_.pop_front();
-  if (effects.config) on_config(*effects.config);
+  if (effects.config) on_config(effects.config->config);
   if (effects.soft) on_soft(*effects.soft);
   for (const raft::Completion& completion : effects.completions) complete(completion);
   if (effects.commit.after < effects.commit.through) hand_over(std::move(effects.commit));

@@ -29,8 +29,9 @@ enum class Kind : std::uint8_t {
   heartbeat_reply = 8,
   read_index = 9,
   read_index_reply = 10,
+  timeout_now = 11,
 };
-static_assert(std::variant_size_v<raft::Message> == 10, "a new message needs a kind");
+static_assert(std::variant_size_v<raft::Message> == 11, "a new message needs a kind");
 
 // ---- encoding
 
@@ -86,7 +87,7 @@ void put(Encoder& out, const raft::PreVoteReply& m) {
   out.kind(Kind::pre_vote_reply).id(m.term).flag(m.granted);
 }
 void put(Encoder& out, const raft::Vote& m) {
-  out.kind(Kind::vote).id(m.term).log_id(m.last);
+  out.kind(Kind::vote).id(m.term).log_id(m.last).flag(m.transfer);
 }
 void put(Encoder& out, const raft::VoteReply& m) {
   out.kind(Kind::vote_reply).id(m.term).flag(m.granted);
@@ -121,6 +122,9 @@ void put(Encoder& out, const raft::ReadIndex& m) {
 }
 void put(Encoder& out, const raft::ReadIndexReply& m) {
   out.kind(Kind::read_index_reply).id(m.term).varint(m.context).flag(m.granted).id(m.index);
+}
+void put(Encoder& out, const raft::TimeoutNow& m) {
+  out.kind(Kind::timeout_now).id(m.term);
 }
 
 // ---- decoding
@@ -242,11 +246,16 @@ raft::ReadIndexReply take_read_index_reply(Decoder& in) {
   return m;
 }
 
-// The two kinds of question that carry a term and a log id.
-template <class T>
-T take_candidacy(Decoder& in) {
+raft::PreVote take_pre_vote(Decoder& in) {
   const Term term = in.term_not_zero();
-  return T{term, in.log_id()};
+  return {term, in.log_id()};
+}
+raft::Vote take_vote(Decoder& in) {
+  raft::Vote m;
+  m.term = in.term_not_zero();
+  m.last = in.log_id();
+  m.transfer = in.flag();
+  return m;
 }
 template <class T>
 T take_grant(Decoder& in) {
@@ -257,11 +266,11 @@ T take_grant(Decoder& in) {
 raft::Message take(Kind kind, Decoder& in) {
   switch (kind) {
     case Kind::pre_vote:
-      return take_candidacy<raft::PreVote>(in);
+      return take_pre_vote(in);
     case Kind::pre_vote_reply:
       return take_grant<raft::PreVoteReply>(in);
     case Kind::vote:
-      return take_candidacy<raft::Vote>(in);
+      return take_vote(in);
     case Kind::vote_reply:
       return take_grant<raft::VoteReply>(in);
     case Kind::append:
@@ -278,6 +287,8 @@ raft::Message take(Kind kind, Decoder& in) {
     }
     case Kind::read_index_reply:
       return take_read_index_reply(in);
+    case Kind::timeout_now:
+      return raft::TimeoutNow{in.term_not_zero()};
   }
   ASPEN_UNREACHABLE();
 }
@@ -298,7 +309,7 @@ Result<raft::Message> decode_raft(const Bytes& bytes) {
   const std::uint8_t kind = in.u8();
   if (!in.ok()) return fail(Code::invalid_argument, "raft message: empty");
   if (kind < static_cast<std::uint8_t>(Kind::pre_vote) ||
-      kind > static_cast<std::uint8_t>(Kind::read_index_reply)) {
+      kind > static_cast<std::uint8_t>(Kind::timeout_now)) {
     return fail(Code::unsupported, "raft message: unknown kind", kind);
   }
   raft::Message message = take(static_cast<Kind>(kind), in);

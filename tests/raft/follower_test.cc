@@ -217,10 +217,10 @@ TEST(Follower, TheConfigurationFollowsTheLog) {
   Solo s(boot_state(3, {}));
   s.from(2, append_of(1, LogId{}, {config_entry(log_id(1, 1), voters(3))}));
   ASSERT_TRUE(s.out.config);
-  EXPECT_EQ(*s.out.config, voters(3));
+  EXPECT_EQ(s.out.config->config, voters(3));
   s.durable();
   s.from(3, append_of(2, LogId{}, {config_entry(log_id(2, 1), voters(5))}));
-  EXPECT_EQ(*s.out.config, voters(5));
+  EXPECT_EQ(s.out.config->config, voters(5));
   EXPECT_EQ(s.core.config(), voters(5));
 }
 

@@ -22,7 +22,7 @@ Values values_of(const raft::PreVoteReply& m) {
   return {m.term.value, m.granted ? 1U : 0U};
 }
 Values values_of(const raft::Vote& m) {
-  return {m.term.value, m.last.term.value, m.last.index.value};
+  return {m.term.value, m.last.term.value, m.last.index.value, m.transfer ? 1U : 0U};
 }
 Values values_of(const raft::VoteReply& m) {
   return {m.term.value, m.granted ? 1U : 0U};
@@ -45,6 +45,9 @@ Values values_of(const raft::ReadIndex& m) {
 Values values_of(const raft::ReadIndexReply& m) {
   return {m.term.value, m.context, m.granted ? 1U : 0U, m.index.value};
 }
+Values values_of(const raft::TimeoutNow& m) {
+  return {m.term.value};
+}
 
 std::string message_text(const Record& r) {
   const auto& v = r.values;
@@ -54,7 +57,8 @@ std::string message_text(const Record& r) {
     case 2:
       return fmt::format("PreVoteReply term {} {}", v[0], v[1] != 0 ? "granted" : "refused");
     case 3:
-      return fmt::format("Vote term {} last {}.{}", v[0], v[1], v[2]);
+      return fmt::format("Vote term {} last {}.{}{}", v[0], v[1], v[2],
+                         v[3] != 0 ? " by transfer" : "");
     case 4:
       return fmt::format("VoteReply term {} {}", v[0], v[1] != 0 ? "granted" : "refused");
     case 5:
@@ -72,6 +76,8 @@ std::string message_text(const Record& r) {
     case 10:
       return fmt::format("ReadIndexReply term {} context {} {} index {}", v[0], v[1],
                          v[2] != 0 ? "granted" : "refused", v[3]);
+    case 11:
+      return fmt::format("TimeoutNow term {}", v[0]);
     default:
       return "?";
   }

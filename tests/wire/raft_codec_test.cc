@@ -44,7 +44,7 @@ std::string text(const raft::PreVoteReply& m) {
   return Text().of("PreVoteReply", m.term, m.granted);
 }
 std::string text(const raft::Vote& m) {
-  return Text().of("Vote", m.term, m.last);
+  return Text().of("Vote", m.term, m.last, m.transfer);
 }
 std::string text(const raft::VoteReply& m) {
   return Text().of("VoteReply", m.term, m.granted);
@@ -66,6 +66,9 @@ std::string text(const raft::ReadIndex& m) {
 }
 std::string text(const raft::ReadIndexReply& m) {
   return Text().of("ReadIndexReply", m.term, m.context, m.granted, m.index);
+}
+std::string text(const raft::TimeoutNow& m) {
+  return Text().of("TimeoutNow", m.term);
 }
 std::string text(const raft::Message& message) {
   return std::visit([](const auto& m) { return text(m); }, message);

@@ -40,13 +40,13 @@ inline raft::Message any_message(Prng& prng) {
   const Term term(1 + (number() >> 1U));
   const LogId last{Term(number()), Index(number())};
   const bool flag = prng.chance(1, 2);
-  switch (prng.below(10)) {
+  switch (prng.below(11)) {
     case 0:
       return raft::PreVote{term, last};
     case 1:
       return raft::PreVoteReply{Term(number()), flag};
     case 2:
-      return raft::Vote{term, last};
+      return raft::Vote{term, last, flag};
     case 3:
       return raft::VoteReply{Term(number()), flag};
     case 4:
@@ -61,6 +61,8 @@ inline raft::Message any_message(Prng& prng) {
       return raft::HeartbeatReply{term, raft::Epoch(number()), raft::ReadId(number()),
                                   Index(number())};
     case 8:
+      return raft::TimeoutNow{term};
+    case 9:
       return raft::ReadIndex{term, number()};
     default:
       return raft::ReadIndexReply{term, number(), flag, Index(number())};
