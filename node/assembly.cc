@@ -107,7 +107,6 @@ struct Assembly::Parts {
   Parts(const NodeConfig& node_config, LogSink& log_sink)
       : config(node_config),
         log(log_sink),
-        board(clock.now()),
         fatal(log_sink),
         identity_store(files, node_config.data_dir) {}
 
@@ -345,6 +344,10 @@ std::unique_ptr<StartFailure> Assembly::Parts::spawn_actors() {
   options.system.seed = entropy.u64();
   options.system.on_give_up = [this](const Error& error) {
     log.error("node", "a supervisor gave up", {{"error", error}});
+    ::_exit(exit_supervision);
+  };
+  options.on_stuck = [this] {
+    log.error("node", "a handler does not return: the process ends without it");
     ::_exit(exit_supervision);
   };
   options.pollers = {transport.get()};

@@ -15,7 +15,8 @@ void LockedHealthBoard::publish(Health health, Instant now) {
 Health LockedHealthBoard::current(Instant now) const {
   const std::lock_guard lock(mutex_);
   Health health = health_;
-  if (now - published_at_ > std::chrono::milliseconds(limits::health_silence_ms_max)) {
+  if (published_at_ &&
+      now - *published_at_ > std::chrono::milliseconds(limits::health_silence_ms_max)) {
     health.live = false;
     health.ready = false;
     health.reason = "the replica's actor makes no progress";

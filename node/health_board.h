@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mutex>
+#include <optional>
 
 #include "node/port/health.h"
 
@@ -9,17 +10,15 @@ namespace aspen {
 
 class LockedHealthBoard final : public HealthBoard {
  public:
-  // Counts as published at `start`.
-  explicit LockedHealthBoard(Instant start) : published_at_(start) {
-    health_.reason = "the node is starting";
-  }
+  LockedHealthBoard() { health_.reason = "the node is starting"; }
   void publish(Health health, Instant now) override;
+  // Silence counts from the first publication on: a node that reads a large state first is live.
   [[nodiscard]] Health current(Instant now) const override;
 
  private:
   mutable std::mutex mutex_;
   Health health_;
-  Instant published_at_;
+  std::optional<Instant> published_at_;
 };
 
 }  // namespace aspen

@@ -20,7 +20,8 @@ class HealthBoard {
  public:
   virtual ~HealthBoard() = default;
   virtual void publish(Health health, Instant now) = 0;
-  // Not live if nothing was published for limits::health_silence_max before `now`.
+  // Not live if nothing was published for limits::health_silence_ms_max before `now`, although
+  // something was before; live and not ready before the first publication.
   [[nodiscard]] virtual Health current(Instant now) const = 0;
 };
 

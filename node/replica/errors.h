@@ -7,6 +7,8 @@ namespace aspen::replica {
 
 inline constexpr Error error_uninitialised{
     Code::uninitialised, "the node has no cluster yet: run aspenctl cluster init"};
+inline constexpr Error error_starting{Code::unavailable,
+                                      "etcdserver: the node is starting, its log is being read"};
 inline constexpr Error error_overloaded{Code::overloaded, "etcdserver: too many requests"};
 inline constexpr Error error_no_space{Code::no_space, "etcdserver: mvcc: database space exceeded"};
 // A read, or a write that nobody was told of.

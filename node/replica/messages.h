@@ -22,8 +22,10 @@
 #include "node/base/time.h"
 #include "node/kv/request.h"
 #include "node/kv/snapshot.h"
+#include "node/port/log_store.h"
 #include "node/port/state_store.h"
 #include "node/raft/core.h"
+#include "node/replica/identity.h"
 #include "node/wire/forward_codec.h"
 
 namespace aspen::replica {
@@ -157,6 +159,20 @@ struct AppliedUpTo {
 
 struct RaftTick {
   static constexpr actor::Priority priority = actor::Priority::high;
+};
+
+// There was no room for the log: it is tried again.
+struct OpenAgain {};
+
+// ---- to the LogOpener
+
+struct OpenedLog {
+  std::shared_ptr<LogStore> log;
+};
+struct OpenLog {
+  using Reply = OpenedLog;
+  static constexpr actor::Priority reply_priority = actor::Priority::high;
+  Identity identity;
 };
 
 // ---- to the LogWriter

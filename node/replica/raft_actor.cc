@@ -246,9 +246,9 @@ void RaftActor::measure_disk() noexcept {
 }
 
 void RaftActor::every_tenth_tick() noexcept {
+  expire_requests();
   if (core_.has_value()) {
     measure_disk();
-    expire_requests();
     publish_metrics();
   }
   publish_health();
@@ -258,6 +258,10 @@ void RaftActor::publish_health() noexcept {
   Health health;
   if (!doubt_.empty()) {
     health.reason = doubt_;
+  } else if (waits_for_room_) {
+    health.reason = "the disk has no room for the log";
+  } else if (identity_.initialised() && !core_.has_value()) {
+    health.reason = "the node is starting: the log is being read";
   } else if (!core_.has_value()) {
     health.reason = "uninitialised: no cluster yet, run aspenctl cluster init";
   } else if (soft_.leader.value == 0) {

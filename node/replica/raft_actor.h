@@ -43,7 +43,8 @@ struct ReplicaPorts {
   const Clock& clock;
   Entropy& entropy;
   IdentityStore& identity;
-  // Opens the log of an initialised identity. Called at each start of the RaftActor.
+  // Opens the log of an initialised identity. Called at each start of the RaftActor, on the worker
+  // of the log.
   std::function<Result<std::shared_ptr<LogStore>>(const Identity&)> open_log;
   StateStore& state;
   // What may still be written to the disk of the data directory. Called now and then.
@@ -94,6 +95,7 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   void on(AppliedUpTo&& message, Context& context) noexcept;
   void on(LogRead&& message, Context& context) noexcept;
   void on(RaftTick&& message, Context& context) noexcept;
+  void on(OpenAgain&& message, Context& context) noexcept;
 
  private:
   struct Proposal {
@@ -122,8 +124,11 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   struct Gauges;
 
   // ---- raft_actor_boot.cc
-  [[nodiscard]] Result<void> boot(Context& context) noexcept;
-  [[nodiscard]] Result<std::shared_ptr<LogStore>> open_log() noexcept;
+  // The log is opened elsewhere; meanwhile requests wait in their tables.
+  void boot(Context& context) noexcept;
+  void open_log(Context& context) noexcept;
+  void on_opened(Result<OpenedLog>&& opened, Context& context) noexcept;
+  void start(raft::BootState&& state, Context& context) noexcept;
   [[nodiscard]] Result<raft::BootState> recover() noexcept;
   void spawn_children(Context& context) noexcept;
 
@@ -166,7 +171,11 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
 
   Identity identity_;
   std::shared_ptr<LogStore> log_;
-  std::optional<raft::Core> core_;  // absent before Init
+  std::optional<raft::Core> core_;  // absent before Init, and until the log is open
+  bool campaign_ = false;           // once it is
+  bool waits_for_room_ = false;     // for the log
+  actor::TimerHandle open_again_;
+  actor::Ref<LogOpenerProtocol> log_opener_;
   actor::Ref<LogWriterProtocol> log_writer_;
   actor::Ref<ApplierProtocol> applier_;
   actor::Ref<ReaderProtocol> reader_;

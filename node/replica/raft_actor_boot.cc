@@ -6,6 +6,7 @@
 #include "node/kv/store.h"
 #include "node/replica/applier.h"
 #include "node/replica/gauges.h"
+#include "node/replica/log_opener.h"
 #include "node/replica/log_reader.h"
 #include "node/replica/log_writer.h"
 #include "node/replica/raft_actor.h"
@@ -16,28 +17,14 @@ namespace aspen::replica {
 namespace {
 
 constexpr Duration tick_interval = std::chrono::milliseconds(10);
+constexpr Duration open_again_delay = std::chrono::seconds(1);
+// For ever: a log is as long as it is.
+constexpr Duration open_timeout = std::chrono::hours(24 * 365);
 
 // Few, as an entry may be large. The log frees whole segments anyway, and what may go grows by
 // flushes of the state.
 constexpr std::uint64_t purge_entries = 64;
 static_assert(purge_entries * limits::entry_bytes_max <= 2 * limits::unflushed_bytes_max);
-
-// Every member begins with the same first entry: the membership that Init listed.
-constexpr LogId bootstrap_id{Term(1), Index(1)};
-
-LogBatch bootstrap_batch(const Config& config) {
-  LogBatch batch;
-  batch.hard_state = HardState{bootstrap_id.term, std::nullopt};
-  batch.entries.push_back(Entry{bootstrap_id, EntryKind::config, Bytes(encode(config))});
-  return batch;
-}
-
-Result<void> append_durably(LogStore& log, const LogBatch& batch) {
-  if (Result<void> appended = log.append(batch); !appended) return appended;
-  Result<void> synced = fail(Code::io_error, "the log did not answer");
-  log.sync([&synced](Result<void> result) { synced = result; });
-  return synced;
-}
 
 Result<raft::LoggedConfig> to_logged(const Entry& entry) {
   ASPEN_ASSERT(entry.kind == EntryKind::config);
@@ -49,6 +36,16 @@ Result<raft::LoggedConfig> to_logged(const Entry& entry) {
 std::uint32_t ticks_of(Duration duration) {
   const auto ticks = duration / tick_interval;
   return static_cast<std::uint32_t>(ticks < 1 ? 1 : ticks);
+}
+
+// A child that ends takes the replica with it: all are rebuilt from disk together.
+actor::ChildOptions child(std::size_t worker) {
+  actor::ChildOptions options;
+  options.restart = actor::Restart::permanent;
+  options.restarts_max = 0;
+  options.mailbox_capacity = limits::replica_mailbox_max;
+  options.worker = worker;
+  return options;
 }
 
 }  // namespace
@@ -78,39 +75,75 @@ Result<void> RaftActor::pre_start(Context& context) noexcept {
     publish_health();
     return {};
   }
-  return boot(context);
+  boot(context);
+  return {};
 }
 
 void RaftActor::on(Initialised&& message, Context& context) noexcept {
-  if (core_.has_value()) return;
+  if (identity_.initialised()) return;
   Result<Identity> identity = ports_.identity.load();
   if (!identity || !identity->initialised()) {
     return ports_.fatal.fail(
         "identity", identity ? Error{Code::corrupt, "the identity is gone"} : identity.error());
   }
   identity_ = std::move(*identity);
-  if (!boot(context)) return;
-  if (message.campaign) core_->step(raft::Campaign{});
+  campaign_ = message.campaign;
+  boot(context);
 }
 
-Result<void> RaftActor::boot(Context& context) noexcept {
+void RaftActor::boot(Context& context) noexcept {
   ASPEN_ASSERT(identity_.initialised());
   ASPEN_ASSERT(!core_.has_value());
   boot_ = ports_.entropy.u64();
-  Result<std::shared_ptr<LogStore>> log = open_log();
-  if (!log) {
-    ports_.fatal.fail("log", log.error());
-    return tl::unexpected<Error>(log.error());
+  log_opener_ = context.spawn<LogOpener>(child(options_.log_worker), ports_.open_log);
+  open_log(context);
+}
+
+void RaftActor::open_log(Context& context) noexcept {
+  publish_health();
+  const Result<void> asked =
+      context.ask(log_opener_, OpenLog{identity_}, open_timeout,
+                  [](RaftActor& self, Result<OpenedLog>&& opened, Context& own) noexcept {
+                    self.on_opened(std::move(opened), own);
+                  });
+  if (!asked) context.fail(asked.error());
+}
+
+void RaftActor::on(OpenAgain&&, Context& context) noexcept {
+  ASPEN_ASSERT(!core_.has_value());
+  open_log(context);
+}
+
+// Safety: the identity says that the log was begun before this node votes.
+void RaftActor::on_opened(Result<OpenedLog>&& opened, Context& context) noexcept {
+  ASPEN_ASSERT(!core_.has_value());
+  if (opened && !identity_.started) {
+    Identity begun = identity_;
+    begun.started = true;
+    const Result<void> saved = ports_.identity.save(begun);
+    if (saved) identity_ = std::move(begun);
+    if (!saved) opened = tl::unexpected<Error>(saved.error());
   }
-  log_ = std::move(*log);
+  if (!opened && opened.error().code == Code::no_space) {
+    if (!waits_for_room_) ports_.log.error("raft", "the disk has no room for the log: waiting");
+    waits_for_room_ = true;
+    open_again_ = context.after(open_again_delay, OpenAgain{});
+    return publish_health();
+  }
+  waits_for_room_ = false;
+  if (!opened) return ports_.fatal.fail("log", opened.error());
+  log_ = std::move(opened->log);
   Result<raft::BootState> state = recover();
-  if (!state) {
-    ports_.fatal.fail("log", state.error());
-    return tl::unexpected<Error>(state.error());
-  }
+  if (!state) return ports_.fatal.fail("log", state.error());
+  start(std::move(*state), context);
+}
+
+void RaftActor::start(raft::BootState&& state, Context& context) noexcept {
+  ASPEN_ASSERT(log_ != nullptr);
+  ASPEN_ASSERT(identity_.started);
   measure_disk();
-  const Index last = state->last;
-  core_.emplace(std::move(*state));
+  const Index last = state.last;
+  core_.emplace(std::move(state));
   soft_ = core_->soft();
   spawn_children(context);
   on_config(core_->config());
@@ -118,32 +151,8 @@ Result<void> RaftActor::boot(Context& context) noexcept {
       "raft", "replica started",
       {{"node", identity_.self.id}, {"term", soft_.term}, {"last", last}, {"applied", applied_}});
   publish_health();
-  return {};
-}
-
-// An empty log gets its first entry, once; a crash before that is durable leaves it empty again.
-// Safety: once that is durable the identity says so, before this node votes. A log that is empty
-// or missing after that has lost what it promised.
-Result<std::shared_ptr<LogStore>> RaftActor::open_log() noexcept {
-  Result<std::shared_ptr<LogStore>> log = ports_.open_log(identity_);
-  if (!log) return log;
-  const LogRecovered& recovered = (*log)->recovered();
-  const bool fresh = recovered.last == Index() && recovered.hard_state == HardState{};
-  if (fresh && identity_.started) {
-    return fail(Code::corrupt, "the log is empty but was not: replace this member");
-  }
-  if (fresh) {
-    Result<void> appended = append_durably(**log, bootstrap_batch(identity_.bootstrap));
-    if (!appended) return tl::unexpected<Error>(appended.error());
-  }
-  if (!identity_.started) {
-    identity_.started = true;
-    Result<void> saved = ports_.identity.save(identity_);
-    if (!saved) return tl::unexpected<Error>(saved.error());
-  }
-  if (!fresh) return log;
-  log->reset();  // closed before it is opened again
-  return ports_.open_log(identity_);
+  if (campaign_) core_->step(raft::Campaign{});
+  campaign_ = false;
 }
 
 Result<raft::BootState> RaftActor::recover() noexcept {
@@ -186,15 +195,6 @@ Result<raft::BootState> RaftActor::recover() noexcept {
 }
 
 void RaftActor::spawn_children(Context& context) noexcept {
-  // A child that ends takes the replica with it: all are rebuilt from disk together.
-  const auto child = [](std::size_t worker) {
-    actor::ChildOptions options;
-    options.restart = actor::Restart::permanent;
-    options.restarts_max = 0;
-    options.mailbox_capacity = limits::replica_mailbox_max;
-    options.worker = worker;
-    return options;
-  };
   log_writer_ = context.spawn<LogWriter>(
       child(options_.log_worker),
       LogWriter::Parts{log_, context.self(), boot_, ports_.clock, ports_.fatal, ports_.telemetry});

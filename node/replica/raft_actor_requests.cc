@@ -40,7 +40,7 @@ Error error_of_refusal(Code code) {
 }  // namespace
 
 std::optional<Error> RaftActor::refusal(Instant deadline) const noexcept {
-  if (!core_.has_value()) return error_uninitialised;
+  if (!identity_.initialised()) return error_uninitialised;
   if (deadline <= ports_.clock.now()) return error_late;
   return std::nullopt;
 }
@@ -79,7 +79,9 @@ void RaftActor::on(Read&& message, ReadResponder&& responder, Context&) noexcept
 }
 
 void RaftActor::on(LocalRead&& message, ReadResponder&& responder, Context&) noexcept {
-  if (const auto refused = refusal(message.deadline)) return responder.fail(*refused);
+  std::optional<Error> refused = refusal(message.deadline);
+  if (!refused && !core_.has_value()) refused = error_starting;
+  if (refused) return responder.fail(*refused);
   local_reads_.push_back({std::move(message.operation), std::move(responder), message.deadline});
 }
 
@@ -87,8 +89,9 @@ void RaftActor::on(LocalRead&& message, ReadResponder&& responder, Context&) noe
 void RaftActor::route(std::uint64_t sequence) noexcept {
   Proposal* proposal = proposals_.find(sequence);
   ASPEN_ASSERT(proposal != nullptr);
-  const raft::SoftState soft = core_->soft();
   proposal->attempted = Term();
+  if (!core_.has_value()) return;  // the log is being opened
+  const raft::SoftState soft = core_->soft();
   routed_ = true;
   if (soft.role == raft::RoleState::leader) {
     proposal->attempted = soft.term;
@@ -107,7 +110,7 @@ void RaftActor::route(std::uint64_t sequence) noexcept {
 void RaftActor::route_read(std::uint64_t number) noexcept {
   PendingLinearizableRead* read = reads_.find(number);
   ASPEN_ASSERT(read != nullptr);
-  read->waits_for_leader = core_->soft().leader.value == 0;
+  read->waits_for_leader = !core_.has_value() || core_->soft().leader.value == 0;
   routed_ = true;
   if (!read->waits_for_leader) core_->step(raft::Read{request_id(Kind::read, number)});
 }

@@ -36,6 +36,7 @@ class Probe final : public actor::Actor<Probe, RaftProtocol> {
   void on(ForwardRefused&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
   void on(Initialised&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
   void on(IdentityDoubted&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(OpenAgain&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
   void on(RaftTick&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
 
  private:
