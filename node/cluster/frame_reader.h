@@ -40,6 +40,8 @@ class FrameReader {
   // failed: the bytes are no frame of ours, error() says why, and nothing more can be read.
   [[nodiscard]] Next next(wire::Frame& frame);
   [[nodiscard]] const Error& error() const noexcept { return error_; }
+  // A frame has begun and is not whole.
+  [[nodiscard]] bool amid_frame() const noexcept { return buffered() > 0 || large_.has_value(); }
 
  private:
   [[nodiscard]] Next refuse(const Error& error) noexcept;

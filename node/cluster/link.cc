@@ -33,6 +33,7 @@ Link::Link(Start start, LinkOwner& owner)
       owner_(owner),
       handshake_(std::move(start.handshake)),
       last_heard_(start.now),
+      last_whole_(start.now),
       last_taken_(start.now),
       next_beat_(start.now) {
   ASPEN_ASSERT(number_ > 0);
@@ -76,7 +77,9 @@ Link::Read Link::read(Instant now) {
     }
     if (filled->bytes > 0) last_heard_ = now;
     figures_.bytes_in += filled->bytes;
+    const std::uint64_t frames_before = figures_.frames_in;
     if (!take_frames()) return Read::failed;
+    if (!reader_.amid_frame() || figures_.frames_in > frames_before) last_whole_ = now;
     if (phase_ == Phase::gone) return Read::over;
     if (filled->drained) return Read::drained;
   }
@@ -185,12 +188,14 @@ std::optional<Duration> Link::on_pong(const wire::Heartbeat& heartbeat, Instant 
 
 bool Link::silent(Instant now, const LinkTiming& timing) const noexcept {
   if (now - last_heard_ >= timing.silence_max) return true;
+  if (reader_.amid_frame() && now - last_whole_ >= timing.frame_max) return true;
   return !queue_.empty() && now - last_taken_ >= timing.silence_max;
 }
 
 void Link::excuse(Duration away) noexcept {
   ASPEN_ASSERT(away >= Duration::zero());
   last_heard_ += away;
+  last_whole_ += away;
   last_taken_ += away;
   if (deadline_ != Instant::never()) deadline_ += away;
 }

@@ -44,6 +44,8 @@ class LinkOwner {
 struct LinkTiming {
   Duration heartbeat_interval = std::chrono::milliseconds(300);
   Duration silence_max = std::chrono::milliseconds(1200);  // then the link is dead
+  // A frame that has begun is whole by then, or its size is a lie that bytes keep alive.
+  Duration frame_max = std::chrono::seconds(10);
 };
 
 struct LinkFigures {
@@ -122,7 +124,7 @@ class Link final : public StreamSink {
   void beat(Instant now, const LinkTiming& timing);
   // Gives the round trip; nothing if it is no echo of ours.
   std::optional<Duration> on_pong(const wire::Heartbeat& heartbeat, Instant now) noexcept;
-  // Nothing was heard, or nothing of what is queued was taken, for too long.
+  // Nothing was heard, a frame did not end, or nothing of what is queued was taken, for too long.
   [[nodiscard]] bool silent(Instant now, const LinkTiming& timing) const noexcept;
   // This node itself was not running for so long: the other side is not to blame.
   void excuse(Duration away) noexcept;
@@ -149,6 +151,7 @@ class Link final : public StreamSink {
   Error error_;
   Instant deadline_ = Instant::never();
   Instant last_heard_;
+  Instant last_whole_;  // nothing of a frame was waiting for its rest
   Instant last_taken_;  // by the stream, or nothing was queued
   Instant next_beat_;
   LinkFigures figures_;

@@ -470,5 +470,20 @@ TEST(NodeServer, AssignmentThatMayHaveBeenDoneIsOfUnknownOutcome) {
   kept.reset();
 }
 
+// Goal: no bit that flips on the way silences a link for good. Method: many flips; some hit the
+// size in a header, and then the bytes of heartbeats are the only ones to come.
+TEST(NodeServer, AFlippedBitNeverSilencesALinkForGood) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    SimCluster cluster(seed, 2);
+    cluster.start();
+    cluster.world.run_for(std::chrono::seconds(2));
+    cluster.network.corrupt_next("host1", "host2");
+    cluster.world.run_for(std::chrono::seconds(15));
+    cluster.node(1).cast(2, "after");
+    cluster.world.run_for(std::chrono::seconds(1));
+    ASSERT_EQ(cluster.node(2).received.size(), 1U) << "seed " << seed;
+  }
+}
+
 }  // namespace
 }  // namespace aspen::cluster
