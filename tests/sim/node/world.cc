@@ -223,15 +223,28 @@ void World::check_equal() {
   workload_->stop();
   const auto quiet = [this] { return workload_->all_answered() && all_equal(); };
   if (run_until(now() + equal_limit, quiet)) return;
-  std::string text;
+  describe_nodes();
+  violate("liveness: all nodes equal and nothing pending",
+          workload_->all_answered() ? "nodes differ" : "answers are owed");
+}
+
+void World::describe_nodes() {
   for (const auto& host : hosts_) {
     const replica::ReplicaView& view = host->view();
-    text += fmt::format(" {}: up {} term {} last {} commit {} applied {};", host->name(),
-                        host->up(), view.raft.soft.term.value, view.raft.last.index.value,
-                        view.raft.commit.index.value, view.applied.value);
+    const raft::Metrics& raft = view.raft;
+    trace(host->number(),
+          fmt::format("up {}, role {}, term {}, leader {:x}, last {}, stable {}, commit {}, "
+                      "applied {}",
+                      host->up(), static_cast<int>(raft.soft.role), raft.soft.term.value,
+                      raft.soft.leader.value, raft.last.index.value, raft.stable.value,
+                      raft.commit.index.value, view.applied.value));
+    for (const raft::PeerMetrics& peer : raft.peers) {
+      trace(host->number(),
+            fmt::format("  peer {:x}: match {}, next {}, {}, in flight {}{}", peer.peer.id.value,
+                        peer.match.value, peer.next.value, peer.active ? "active" : "silent",
+                        peer.in_flight_bytes, peer.lost_data ? ", lost data" : ""));
+    }
   }
-  violate("liveness: all nodes equal and nothing pending",
-          (workload_->all_answered() ? "answers are all there;" : "answers are owed;") + text);
 }
 
 void World::check_hashes() {

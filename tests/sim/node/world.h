@@ -104,6 +104,8 @@ class World {
   void check_recovery();
   void check_equal();
   void check_hashes();
+  // Into the trace, for whoever looks for the reason of a failure.
+  void describe_nodes();
   [[nodiscard]] bool all_equal() const;
   void finish(Report& report);
 
