@@ -225,12 +225,13 @@ void Host::crash_at_io(std::uint64_t calls, Time down) {
 void Host::fail_at_io(std::uint64_t calls, Time down) {
   if (!up() || ending_) return;
   down_after_end_ = down;
+  io_failed_ = io_fault_struck();
   io_fault_at_ = files_.operations() + calls;
   files_.fail_at(io_fault_at_, Code::io_error);
 }
 
 bool Host::io_fault_struck() const {
-  return io_fault_at_ != 0 && files_.operations() >= io_fault_at_;
+  return io_failed_ || (io_fault_at_ != 0 && files_.operations() >= io_fault_at_);
 }
 
 void Host::fail(std::string_view component, const Error& error) noexcept {
@@ -278,6 +279,7 @@ void Host::end_process(contract::Crash kind) {
   files_.restart(kind, crash_prng_);
   files_.on_crash(nullptr);
   io_fault_at_ = 0;
+  io_failed_ = false;
   state_.crash(kept);
   const kv::State after = state_of(state_.rows());
   cursor_ = {after.revision, after.applied.index};

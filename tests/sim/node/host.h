@@ -150,6 +150,7 @@ class Host final : private Fatal, private LogSink {
   std::uint64_t slowness_ = 1;
   Time full_until_ = 0;
   std::uint64_t io_fault_at_ = 0;  // the call that fails, 0: none
+  bool io_failed_ = false;         // an earlier one has, in this life
   Time down_after_end_ = 0;
 };
 

@@ -142,6 +142,7 @@ void Workload::try_once(std::size_t client) {
   world_.trace(c.node, fmt::format("c{} op {} attempt {}: {} {}", client, c.number, id,
                                    to_string(c.operation.kind), c.operation.keys.front()));
   Dice dice(world_.stream("client network", id));
+  ++under_way_;
   world_.after(dice.exponential(world_.plan().network.client_delay) + 1,
                [this, id] { arrive(id); });
   const std::uint64_t turn = ++c.turn;
@@ -151,6 +152,7 @@ void Workload::try_once(std::size_t client) {
 }
 
 void Workload::arrive(AttemptId id) {
+  --under_way_;
   Host& host = world_.host(at(id).node);
   if (!host.serves()) return answered(id, {Code::unavailable, "no connection"});
   owed_.insert(id);

@@ -15,6 +15,7 @@
 #include "tests/sim/dice.h"
 #include "tests/sim/node/history.h"
 #include "tests/sim/node/plan.h"
+#include "tests/sim/wgl.h"
 
 namespace aspen::sim::node {
 
@@ -47,8 +48,8 @@ class Workload {
   void stop() noexcept { stopped_ = true; }
   // Every client had a write acknowledged after heal().
   [[nodiscard]] bool all_wrote() const noexcept;
-  // No node that is up owes an answer.
-  [[nodiscard]] bool all_answered() const noexcept { return owed_.empty(); }
+  // No request is on its way, and no node that is up owes an answer.
+  [[nodiscard]] bool all_answered() const noexcept { return under_way_ == 0 && owed_.empty(); }
   // The process at this node is over: whoever waits for it learns that.
   void on_node_end(std::size_t node);
   // Of all that was told to clients.
@@ -136,6 +137,8 @@ class Workload {
   void check_swap(AttemptId id);
   void check_seen(AttemptId id);
   [[nodiscard]] bool is_seen(const Seen* seen, const std::string& key, Revision revision);
+  [[nodiscard]] std::vector<std::string> keys_of(const Operation& operation) const;
+  [[nodiscard]] aspen::sim::Operation to_register(AttemptId id, const std::string& key);
   void check_linearizable_history();
 
   World& world_;
@@ -144,7 +147,8 @@ class Workload {
   std::vector<AttemptId> last_seen_;  // by key: for swaps that succeed
   std::uint64_t clock_ = 0;
   Revision frontier_ = kv::revision_initial;
-  std::set<AttemptId> owed_;  // a node has it and has not answered
+  std::uint64_t under_way_ = 0;  // requests to nodes
+  std::set<AttemptId> owed_;     // a node has it and has not answered
   bool healing_ = false;
   bool stopped_ = false;
 };
