@@ -143,7 +143,7 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Tls, TransportContract,
     testing::Values(MakeTransportWorld([] { return std::make_unique<TlsWorld<TcpWorld>>(); }),
-                    MakeTransportWorld([] { return std::make_unique<TlsWorld<SimWorld>>(3); })));
+                    MakeTransportWorld([] { return std::make_unique<TlsWorld<SimWorld>>(3U); })));
 
 }  // namespace
 }  // namespace aspen

@@ -115,7 +115,13 @@ TEST_F(AspenCluster, MetricsShowEachPeersMatch) {
   view.applied = Index(8);
   view.raft.last = {Term(3), Index(11)};
   view.raft.vote = PeerId{NodeId(1), {1, 2}};
-  view.raft.peers.push_back({{NodeId(2), {3, 4}}, Index(10), Index(11), true, 100});
+  raft::PeerMetrics peer;
+  peer.peer = {NodeId(2), {3, 4}};
+  peer.match = Index(10);
+  peer.next = Index(11);
+  peer.active = true;
+  peer.in_flight_bytes = 100;
+  view.raft.peers.push_back(peer);
   aspen::v1::MetricsResponse metrics;
   ::grpc::ClientContext context;
   ASSERT_TRUE(cluster->Metrics(&context, {}, &metrics).ok());

@@ -282,7 +282,8 @@ TEST_F(TlsTransportTest, PlainServerIsRefusedWithWhatToDo) {
 // Random bytes, with and without a record's head, never make a stream and never hang one.
 TEST_F(TlsTransportTest, GarbageEndsTheStream) {
   TlsNode server(network, "server", issued("server"), authority.certificate());
-  const std::uint64_t seed = testing::UnitTest::GetInstance()->random_seed() + 1ULL;
+  const std::uint64_t seed =
+      static_cast<unsigned>(testing::UnitTest::GetInstance()->random_seed()) + 1ULL;
   SCOPED_TRACE("seed " + std::to_string(seed));
   Prng prng(seed);
   for (int i = 0; i < 200; ++i) {
@@ -378,7 +379,8 @@ TEST_F(TlsOverBadNetwork, CutAnywhereGivesAPrefixAndTheEnd) {
 
 TEST_F(TlsOverBadNetwork, EveryDamagedByteIsFoundBeforeItIsGiven) {
   const std::string text = long_text();
-  const std::uint64_t seed = testing::UnitTest::GetInstance()->random_seed() + 1ULL;
+  const std::uint64_t seed =
+      static_cast<unsigned>(testing::UnitTest::GetInstance()->random_seed()) + 1ULL;
   SCOPED_TRACE("seed " + std::to_string(seed));
   Prng prng(seed);
   for (int i = 0; i < 40; ++i) {
