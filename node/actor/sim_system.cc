@@ -153,6 +153,12 @@ void SimSystem::crash() {
   crash_all();
 }
 
+void SimSystem::unblock() noexcept {
+  for (Instant& until : blocked_until_) {
+    if (until != Instant::never()) until = now();
+  }
+}
+
 void SimSystem::pause_after(std::uint64_t turns, std::function<void()> then) {
   ASPEN_ASSERT(turns > 0);
   ASPEN_ASSERT(then != nullptr);

@@ -107,6 +107,8 @@ class SimSystem final : public System {
   void pause() noexcept { paused_ = true; }
   void resume() noexcept { paused_ = false; }
   [[nodiscard]] bool paused() const noexcept { return paused_; }
+  // Workers that block wait no longer.
+  void unblock() noexcept;
   // Pauses it after so many more turns, wherever they leave its actors, and calls `then`.
   // Precondition: turns > 0.
   void pause_after(std::uint64_t turns, std::function<void()> then);

@@ -202,6 +202,11 @@ TEST(SimLaw, AWorkerThatBlocksTakesItsTurnLater) {
   EXPECT_GT(handled(1), before);
   world.run_for(5ms);
   EXPECT_EQ(handled(1), before + 2);
+  ASSERT_TRUE(blocked.tell(Add{1}));
+  world.run_for(1ms);
+  sim.unblock();
+  world.run_until_idle();
+  EXPECT_EQ(handled(1), before + 3);
 }
 
 }  // namespace

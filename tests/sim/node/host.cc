@@ -371,7 +371,9 @@ void Host::heal() {
   files_.set_capacity(capacity_bytes);
   if (retired_) return;
   if (!up()) return start();
-  if (process_->system != nullptr && !ending_ && !files_.crashed()) process_->system->resume();
+  if (process_->system == nullptr || ending_ || files_.crashed()) return;
+  process_->system->unblock();
+  process_->system->resume();
 }
 
 Duration Host::turn_delay(std::size_t worker) {
