@@ -20,6 +20,20 @@ Header to_header(const replica::ReplyHeader& header) {
   return Header{header.cluster, header.member, header.revision, header.term};
 }
 
+Phase phase_of(replica::NodePhase phase) {
+  switch (phase) {
+    case replica::NodePhase::uninitialised:
+      return Phase::uninitialised;
+    case replica::NodePhase::starting:
+      return Phase::starting;
+    case replica::NodePhase::running:
+      return Phase::running;
+    case replica::NodePhase::stopping:
+      return Phase::stopping;
+  }
+  ASPEN_UNREACHABLE();
+}
+
 HashResult to_result(const kv::HashKvResponse& response) {
   return HashResult{response.hash, response.compact_revision, response.hash_revision};
 }
@@ -150,7 +164,7 @@ void Gateway::view(Deadline, Done<NodeView> done) {
                                                        Result<replica::NodeState>&& state) {
     if (!state) return done(tl::unexpected<Error>(state.error()));
     NodeView view;
-    view.phase = static_cast<Phase>(state->phase);
+    view.phase = phase_of(state->phase);
     view.cluster = state->identity.cluster;
     view.self = state->identity.self;
     view.name = state->identity.name;
@@ -177,6 +191,18 @@ void Gateway::init(InitRequest request, Deadline deadline, Done<InitResult> done
         const Header header{identity->cluster, identity->self.id, 0, Term()};
         done(Reply<InitResult>{header, {identity->cluster, std::move(identity->bootstrap)}});
       });
+}
+
+void Gateway::change_membership(MembershipRequest, Deadline, Done<MembershipResult> done) {
+  done(fail(Code::unsupported, "not served yet"));
+}
+
+void Gateway::transfer_leadership(NodeId, Deadline, Done<TransferResult> done) {
+  done(fail(Code::unsupported, "not served yet"));
+}
+
+void Gateway::drain(Deadline, Done<DrainResult> done) {
+  done(fail(Code::unsupported, "not served yet"));
 }
 
 Health Gateway::health() const {

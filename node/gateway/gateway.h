@@ -39,6 +39,10 @@ class Gateway final : public Service {
   void members(Consistency consistency, Deadline deadline, Done<Config> done) override;
   void view(Deadline deadline, Done<NodeView> done) override;
   void init(InitRequest request, Deadline deadline, Done<InitResult> done) override;
+  void change_membership(MembershipRequest request, Deadline deadline,
+                         Done<MembershipResult> done) override;
+  void transfer_leadership(NodeId to, Deadline deadline, Done<TransferResult> done) override;
+  void drain(Deadline deadline, Done<DrainResult> done) override;
   [[nodiscard]] Health health() const override;
 
  private:

@@ -20,6 +20,7 @@
 #include "node/kv/request.h"
 #include "node/port/health.h"
 #include "node/raft/core.h"
+#include "node/wire/control_codec.h"
 
 namespace aspen::gateway {
 
@@ -53,7 +54,10 @@ enum class Phase : std::uint8_t {
   uninitialised,  // no cluster yet: Init or a peer's Init is awaited
   starting,       // the log is being read
   running,
+  draining,  // as before a stop: leads no more and refuses new requests
   stopping,
+  removed,        // the cluster removed this member; it does not come back under this identity
+  identity_lost,  // its peers know this node with another data directory: replace this member
 };
 
 struct HashResult {
@@ -68,7 +72,7 @@ struct NodeView {
   ClusterId cluster;
   PeerId self;
   std::string name;
-  Config config;       // in force; empty before Init
+  Config config;       // in force; empty before Init; its place in the log is raft.config
   raft::Metrics raft;  // zero before Init
   Index applied;       // by the state machine
   std::uint64_t db_bytes = 0;
@@ -89,6 +93,21 @@ struct InitResult {
   ClusterId cluster;
   Config config;
 };
+
+// ---- changes of the membership and of the leadership
+
+using wire::AddMember;
+using wire::Binding;
+using wire::ChangeVoters;
+using wire::Leaving;
+using wire::MembershipRequest;
+using wire::MembershipResult;
+using wire::PromoteMember;
+using wire::RemoveMember;
+using wire::TransferResult;
+using wire::UpdateMember;
+
+struct DrainResult {};
 
 class Service {
  public:
@@ -111,6 +130,33 @@ class Service {
   virtual void members(Consistency consistency, Deadline deadline, Done<Config> done) = 0;
   virtual void view(Deadline deadline, Done<NodeView> done) = 0;
   virtual void init(InitRequest request, Deadline deadline, Done<InitResult> done) = 0;
+
+  // Any node takes it and asks the leader. Answered when the final configuration is committed, by
+  // then a joint one was left. The leader starts from the configuration in force; with `expect`
+  // only if that is the one in force.
+  //   AddMember      bound: the node at the address must answer and be empty; it gets its place
+  //                  after the commit, from this leader or a later one. Again for a member with the
+  //                  same address (and directory): succeeds with what is in force. A bound voter is
+  //                  refused: add a learner, then promote it. Binding::later never asks the
+  //                  address; as a voter it counts at once.
+  //   ChangeVoters   all of them are members; new voters have caught up. The same set again
+  //                  succeeds.
+  //   RemoveMember   unknown_member if there is none.
+  //   PromoteMember  refused with the core's text while the learner has not caught up.
+  // Errors: those of wire::error_of(Objection) and of raft::error_of(Refusal), whose `detail` is
+  // the Refusal: `stale_expect` is failed_precondition with detail raft::Refusal::stale_expect;
+  // not_found for an id that is no member; unavailable, overloaded, no_leader, uninitialised,
+  // shutting_down: nothing took effect; leader_lost, timed_out: read view() before trying again.
+  virtual void change_membership(MembershipRequest request, Deadline deadline,
+                                 Done<MembershipResult> done) = 0;
+  // `to` 0: the voter whose log is the longest. Answered when the new leader is known to lead. If
+  // `to` leads already it succeeds. Errors: failed_precondition with detail
+  // raft::Refusal::no_target; timed_out: the target did not take over in time; as above.
+  virtual void transfer_leadership(NodeId to, Deadline deadline, Done<TransferResult> done) = 0;
+  // This node hands over what it leads and refuses new requests from then on (shutting_down), until
+  // it is started again. Answered when it does not lead; alone, or if nobody can take over, it is
+  // refused (failed_precondition) and nothing changes. Again: succeeds.
+  virtual void drain(Deadline deadline, Done<DrainResult> done) = 0;
 
   // Of /livez, /readyz and grpc.health.v1. Cheap: what the actors published last.
   [[nodiscard]] virtual Health health() const = 0;

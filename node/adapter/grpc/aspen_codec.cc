@@ -17,8 +17,14 @@ aspen::v1::NodeState state_of(gateway::Phase phase) {
       return aspen::v1::NODE_STATE_STARTING;
     case gateway::Phase::running:
       return aspen::v1::NODE_STATE_RUNNING;
+    case gateway::Phase::draining:
+      return aspen::v1::NODE_STATE_DRAINING;
     case gateway::Phase::stopping:
       return aspen::v1::NODE_STATE_STOPPING;
+    case gateway::Phase::removed:
+      return aspen::v1::NODE_STATE_REMOVED;
+    case gateway::Phase::identity_lost:
+      return aspen::v1::NODE_STATE_IDENTITY_LOST;
   }
   ASPEN_UNREACHABLE();
 }

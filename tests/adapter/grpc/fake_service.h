@@ -51,6 +51,9 @@ class FakeService final : public gateway::Service {
   Handler<std::int64_t, gateway::HashResult> on_hash_kv;
   Handler<gateway::Consistency, Config> on_members;
   Handler<gateway::InitRequest, gateway::InitResult> on_init;
+  Handler<gateway::MembershipRequest, gateway::MembershipResult> on_change_membership;
+  Handler<NodeId, gateway::TransferResult> on_transfer_leadership;
+  std::function<void(gateway::Deadline, gateway::Done<gateway::DrainResult>)> on_drain;
   gateway::HashResult hash_result;
   gateway::NodeView node_view;
   Health node_health;
@@ -95,6 +98,18 @@ class FakeService final : public gateway::Service {
   void init(gateway::InitRequest request, gateway::Deadline deadline,
             gateway::Done<gateway::InitResult> done) override {
     pass(on_init, std::move(request), deadline, std::move(done));
+  }
+  void change_membership(gateway::MembershipRequest request, gateway::Deadline deadline,
+                         gateway::Done<gateway::MembershipResult> done) override {
+    pass(on_change_membership, std::move(request), deadline, std::move(done));
+  }
+  void transfer_leadership(NodeId to, gateway::Deadline deadline,
+                           gateway::Done<gateway::TransferResult> done) override {
+    pass(on_transfer_leadership, to, deadline, std::move(done));
+  }
+  void drain(gateway::Deadline deadline, gateway::Done<gateway::DrainResult> done) override {
+    if (on_drain) return on_drain(deadline, std::move(done));
+    done(refusal<gateway::DrainResult>(Error{Code::unsupported, "not set by the test"}));
   }
   [[nodiscard]] Health health() const override { return node_health; }
 
