@@ -307,6 +307,10 @@ void Cell::on(control::Retire&&) noexcept {
   }
 }
 
+void Cell::on(control::Fail&& failure) noexcept {
+  if (phase_ == Phase::running) fail(failure.error);
+}
+
 void Cell::on(control::Kill&&) noexcept {
   if (phase_ == Phase::ended || phase_ == Phase::unborn) {
     retire();

@@ -112,6 +112,10 @@ struct StopOverdue {
 struct AsksDue {
   static constexpr Order order = Order::urgent;
 };
+struct Fail {
+  static constexpr Order order = Order::urgent;
+  Error error;
+};
 }  // namespace control
 
 class Cell final : public Endpoint {
@@ -167,6 +171,7 @@ class Cell final : public Endpoint {
   void on(control::Start&& start) noexcept;
   void on(control::Retire&&) noexcept;
   void on(control::Kill&&) noexcept;
+  void on(control::Fail&& failure) noexcept;
   void on(control::Stop&&) noexcept { stop_requested_ = true; }
   void on(control::Ended&& ended) noexcept;
   void on(control::Adopt&& adopt) noexcept;

@@ -177,4 +177,20 @@ void System::crash_all() noexcept {
   ASPEN_ASSERT(entries_.front().type != nullptr);
 }
 
+Result<void> System::fail_actor(std::size_t line, const Error& error) {
+  Address address;
+  {
+    const ThreadLockGuard guard(lock_);
+    for (const Entry& entry : entries_) {
+      if (entry.type == nullptr || entry.spawn_number == 0) continue;
+      if (line-- > 0) continue;
+      address = entry.address;
+      break;
+    }
+  }
+  if (address.endpoint == nullptr) return fail(Code::not_found, "no such actor");
+  send_control(address, control::Fail{error});
+  return {};
+}
+
 }  // namespace aspen::actor

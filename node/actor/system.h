@@ -64,6 +64,9 @@ class System {
   [[nodiscard]] virtual Instant now() const noexcept = 0;
   // Any thread. One line per live actor, the root left out.
   [[nodiscard]] std::vector<ActorStats> snapshot() const;
+  // Any thread. The actor of that line of snapshot() fails, as if a handler of it had said so: for
+  // those who test that the tree heals. Possible errors: not_found.
+  [[nodiscard]] Result<void> fail_actor(std::size_t line, const Error& error);
 
   // ---- the runtime's
   // Any thread. An endpoint for a new actor, its name taken. Possible errors: see Context::spawn.

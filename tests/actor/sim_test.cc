@@ -182,6 +182,21 @@ TEST(SimLaw, APauseAfterTurnsLeavesTheRestUndone) {
   EXPECT_EQ(paused, 1);
 }
 
+TEST(SimLaw, AnActorThatIsMadeToFailIsRestarted) {
+  SimSystem sim;
+  const auto counter = sim.spawn<Counter>({}, 5).value();
+  ASSERT_TRUE(counter.tell(Add{1}));
+  sim.run_until_idle();
+  EXPECT_FALSE(sim.fail_actor(1, Error{Code::corrupt, "killed"}));
+  ASSERT_TRUE(sim.fail_actor(0, Error{Code::corrupt, "killed"}));
+  sim.run_for(1s);
+  EXPECT_EQ(sim.snapshot().at(0).restarts, 1U);
+  int sum = 0;
+  counter.ask_from_outside(Sum{}, [&](Result<int>&& answer) { sum = answer.value(); });
+  sim.run_until_idle();
+  EXPECT_EQ(sum, 5);
+}
+
 // A worker that blocks begins its turn late, with all that arrived until then; the other worker of
 // the system goes on meanwhile.
 TEST(SimLaw, AWorkerThatBlocksTakesItsTurnLater) {

@@ -39,6 +39,7 @@ const char* to_string(Site site) {
       "ended by supervision",
       "replica restarted",
       "log purged",
+      "actor killed",
       "paused",
       "partitioned",
       "link reset",

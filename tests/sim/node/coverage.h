@@ -44,6 +44,7 @@ enum class Site : std::uint8_t {
   ended_by_supervision,
   replica_restarted,  // inside the process
   log_purged,
+  actor_killed,
   paused,
   partitioned,
   link_reset,

@@ -99,6 +99,8 @@ void Faults::happen(const Fault& fault) {
       const auto jump = static_cast<std::int64_t>(dice.log_uniform(1, 4'000'000'000));
       return host.set_clock(std::chrono::microseconds(dice.percent(50) ? jump : -jump));
     }
+    case Family::kill_actor:
+      return host.kill_actor(dice.next());
     case Family::crash_at_io:
     case Family::stall:
     case Family::slow_disk:

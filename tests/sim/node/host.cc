@@ -69,6 +69,7 @@ void Host::start() {
   ++world_.counters().boots;
   started_at_ = world_.now();
   replicas_started_ = 0;
+  actor_killed_ = false;
   ending_ = false;
   view_ = {};
   world_.trace(number_, fmt::format("starts, life {}", boots_));
@@ -248,7 +249,7 @@ void Host::end_itself(const Error& error) {
     world_.coverage().hit(Site::ended_by_full_disk);
   } else if (io_fault_struck()) {
     world_.coverage().hit(Site::ended_by_io_error);
-  } else if (!files_.crashed()) {
+  } else if (!files_.crashed() && !actor_killed_) {
     world_.violate(
         "a node ends by itself only for a fault",
         fmt::format("{}: {}: {} ({})", name_, to_string(error.code), error.what, error.detail));
@@ -333,6 +334,18 @@ void Host::pause(Time duration) {
     if (life != boots_ || !up() || ending_ || files_.crashed()) return;
     process_->system->resume();
   });
+}
+
+void Host::kill_actor(std::uint64_t choice) {
+  if (!up() || ending_ || process_->system == nullptr) return;
+  const auto actors = process_->system->snapshot();
+  if (actors.empty()) return;
+  const std::size_t line = choice % actors.size();
+  const Error error{Code::failed_precondition, "killed by the simulator"};
+  if (!process_->system->fail_actor(line, error)) return;
+  actor_killed_ = true;
+  world_.coverage().hit(Site::actor_killed);
+  world_.trace(number_, fmt::format("{} is killed", actors[line].type));
 }
 
 void Host::stall(Time duration) {

@@ -71,6 +71,8 @@ class Host final : private Fatal, private LogSink {
   // An ordered stop, and the next start after `down`.
   void stop(Time down);
   void pause(Time duration);
+  // An actor of it, chosen by `choice`, fails as if by a mistake of its own.
+  void kill_actor(std::uint64_t choice);
   void stall(Time duration);
   void slow_down(std::uint64_t factor, Time duration);
   // No room but `bytes` for a while.
@@ -142,7 +144,8 @@ class Host final : private Fatal, private LogSink {
   std::uint64_t replicas_started_ = 0;  // in this life
   Cursor cursor_;
   replica::ReplicaView view_;
-  bool ending_ = false;  // the process is over, its end is an event of this instant
+  bool actor_killed_ = false;  // in this life
+  bool ending_ = false;        // the process is over, its end is an event of this instant
   bool retired_ = false;
   Dark dark_ = Dark::no;  // without power: nothing goes to it or comes from it
   Time stalled_until_ = 0;

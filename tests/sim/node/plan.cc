@@ -40,6 +40,7 @@ constexpr std::array<Range, families> ranges{{
     {second, 20 * second, millisecond, 2 * second},             // io_error
     {second / 2, 15 * second, 50 * millisecond, 10 * second},   // pause
     {second / 2, 15 * second, 0, 0},                            // clock_jump
+    {second / 2, 20 * second, 0, 0},                            // kill_actor
 }};
 
 void draw_faults(Plan& plan, const Prng& root) {
@@ -132,9 +133,9 @@ const char* to_string(Profile profile) {
 
 const char* to_string(Family family) {
   constexpr std::array<const char*, families> names{
-      "reset",     "corrupt",     "slow link",     "partition", "crash", "crash many",
-      "crash all", "crash at io", "crash in turn", "stop",      "stall", "slow disk",
-      "full disk", "io error",    "pause",         "clock jump"};
+      "reset",     "corrupt",     "slow link",     "partition",  "crash",     "crash many",
+      "crash all", "crash at io", "crash in turn", "stop",       "stall",     "slow disk",
+      "full disk", "io error",    "pause",         "clock jump", "kill actor"};
   return names[static_cast<std::size_t>(family)];
 }
 

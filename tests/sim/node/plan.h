@@ -49,8 +49,9 @@ enum class Family : std::uint8_t {
   io_error,       // a chosen call of the file system fails
   pause,          // a machine stands still
   clock_jump,     // civil time jumps
+  kill_actor,     // an actor of the node fails
 };
-inline constexpr std::size_t families = 16;
+inline constexpr std::size_t families = 17;
 [[nodiscard]] const char* to_string(Family family);
 
 struct Fault {
