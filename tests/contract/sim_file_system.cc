@@ -109,7 +109,7 @@ class SimFile final : public File {
       return begun;
     }
     if (auto ended = files_.end(); !ended) return ended;
-    inode_->settle();
+    if (!files_.lies_) inode_->settle();
     return {};
   }
 

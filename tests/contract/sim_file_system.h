@@ -63,6 +63,8 @@ class SimFileSystem final : public FileSystem {
   // Open files and locks of before are dead. After a power loss `prng` chooses what survives.
   void restart(Crash crash, Prng& prng);
 
+  // From now on syncs say that they are done and do nothing, as a disk does that lies.
+  void lie_about_syncs() { lies_ = true; }
   // All files together may not grow beyond it.
   void set_capacity(std::uint64_t capacity_bytes);
   // Inverts bits of a byte in the durable image and in the current one. Precondition: it exists.
@@ -111,6 +113,7 @@ class SimFileSystem final : public FileSystem {
   std::uint64_t fail_at_ = 0;
   Code fail_code_ = Code::io_error;
   bool crashed_ = false;
+  bool lies_ = false;
   std::uint64_t life_ = 0;  // grows with each restart
 };
 

@@ -6,6 +6,7 @@
 
 #include "node/adapter/segment_log/segment_log.h"
 #include "node/base/assert.h"
+#include "tests/sim/node/slips.h"
 #include "tests/sim/node/workload.h"
 #include "tests/sim/node/world.h"
 
@@ -56,6 +57,7 @@ Host::Host(World& world, std::size_t number)
       authenticator_("secret"),
       identity_store_(files_, data_dir) {
   files_.set_capacity(capacity_bytes);
+  if (slips(Slip::sync_that_lies)) files_.lie_about_syncs();
 }
 
 Host::~Host() = default;

@@ -113,7 +113,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  const bool wants_mutants = mutants->parsed() || !a.mutant.empty();
+  const bool wants_mutants = mutants->parsed() || (!a.mutant.empty() && !activate(a.mutant));
   if (wants_mutants && !mutants_compiled_in()) return exec_mutants(argv);
   if (mutants->parsed()) {
     const std::string only = std::exchange(a.mutant, {});

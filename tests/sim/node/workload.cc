@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "node/base/assert.h"
+#include "tests/sim/node/slips.h"
 #include "tests/sim/node/world.h"
 
 namespace aspen::sim::node {
@@ -244,7 +245,8 @@ void Workload::send_read(AttemptId id, gateway::Gateway& gateway) {
     request.key = "key";
     request.range_end = "kez";
   }
-  if (operation.kind == Kind::get_local) request.serializable = true;
+  const bool local = operation.kind == Kind::get_local || slips(Slip::local_linearizable);
+  request.serializable = local;
   if (operation.kind == Kind::get_past) request.revision = operation.revision;
   gateway.range(std::move(request), deadline, taking<kv::RangeResponse>(id));
 }
@@ -278,6 +280,7 @@ void Workload::answered(AttemptId id, Answer answer) {
                         answer.code == Code::future_revision;
   attempt.fate = definite ? Fate::done : Fate::unknown;
   if (certainly_not_applied(answer.code)) attempt.fate = Fate::refused;
+  if (attempt.fate == Fate::unknown && slips(Slip::refusal_invented)) attempt.fate = Fate::refused;
   attempt.answer = std::move(answer);
   Dice dice(world_.stream("client network", ~id));
   world_.after(dice.exponential(world_.plan().network.client_delay) + 1, [this, id] { told(id); });
@@ -324,6 +327,7 @@ void Workload::told(AttemptId id) {
     return retry(client);
   }
   ++world_.counters().unknown;
+  if (writes(kind) && slips(Slip::unknown_repeated)) return repeat(id);
   if (writes(kind)) return finish(client);
   retry(client);
 }
@@ -358,6 +362,13 @@ void Workload::retry(std::size_t client) {
   world_.after(wait, [this, client, turn] {
     if (clients_[client].turn == turn && !stopped_) try_once(client);
   });
+}
+
+// The mistake of a client library that takes any error for a refusal.
+void Workload::repeat(AttemptId id) {
+  const std::size_t node = (at(id).node + 1) % world_.nodes();
+  if (world_.host(node).serves()) send(id, world_.host(node).gateway());
+  finish(at(id).client);
 }
 
 void Workload::finish(std::size_t client) {

@@ -127,6 +127,7 @@ class Workload {
   void told(AttemptId id);
   void give_up(AttemptId id);
   void retry(std::size_t client);
+  void repeat(AttemptId id);
   void finish(std::size_t client);
   void succeeded(AttemptId id);
   void count_refusal(Code code);
