@@ -87,6 +87,9 @@ inline constexpr std::size_t log_line_bytes_max = 4096;
 // A node whose actors published nothing for that long is not live.
 inline constexpr std::int64_t health_silence_ms_max = 10'000;
 
+// Changes of the membership and transfers of the leadership that wait for an answer.
+inline constexpr std::size_t controls_pending_max = 64;
+
 static_assert(replica_mailbox_max >= requests_pending_max, "a full table fits behind itself");
 // ---- the consensus core
 // Entries that one append asks the driver to read; small entries fill it, large ones cut it short.
@@ -169,6 +172,7 @@ inline constexpr std::size_t answers_in_flight_bytes_max = response_bytes_max + 
 // Up to this size an answer is not refused: slow readers of large ones must not stop a cluster.
 inline constexpr std::size_t answer_small_bytes = 64 * 1024;
 inline constexpr std::size_t health_watches_max = 256;
+inline constexpr std::size_t node_watches_max = 256;
 inline constexpr std::size_t ping_bytes_max = 1024;
 // Each connection occupies a thread until it is answered or has sent no request in time.
 inline constexpr std::size_t http_threads = 16;

@@ -8,6 +8,7 @@
 
 #include "node/base/assert.h"
 #include "node/cli/commands.h"
+#include "node/cli/membership.h"
 #include "node/version.h"
 
 namespace aspen::cli {
@@ -26,12 +27,17 @@ constexpr const char* footer = R"(Keys of -o json (all ids are 16 hex digits):
                   endpoint, role (leader, follower, candidate, learner, -), term, commit_index,
                   applied_index, db_size_bytes, reachable, condition
   member list     cluster_id, members[]: name, node_id, peer_addresses[], client_addresses[], role
+  member add, promote, remove
+                  node_id, name, role (voter, learner, removed)
+  cluster transfer-leader
+                  leader (a name), node_id, term
+  node drain      node_id, name, role (drained)
   get             revision, count, more, kvs[]: key, value, version, create_revision, mod_revision;
                   a key or value that is not UTF-8 is in key_base64 or value_base64 instead
   put             revision
   del             revision, deleted
-Errors go to stderr. Exit status: 0 done, 1 refused, 2 usage, 3 outcome unknown: the request may
-have taken effect or may still do so.)";
+Errors go to stderr, and with tables lines of progress too. Exit status: 0 done, 1 refused, 2 usage,
+3 outcome unknown: the request may have taken effect or may still do so.)";
 
 struct Flags {
   std::string endpoints;
@@ -53,8 +59,17 @@ struct Parsed {
   bool prefix = false;
   bool keys_only = false;
   bool serializable = false;
+  AddArguments add;
+  std::string who;
+  bool stays_learner = false;
+  double wait_seconds = 300;
+  std::string data_directory;
+  Progress progress;
   Command command;
 
+  [[nodiscard]] Duration wait() const {
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(wait_seconds));
+  }
   [[nodiscard]] client::Options options() const {
     client::Options options;
     options.endpoints = client::split_endpoints(flags.endpoints);
@@ -118,10 +133,74 @@ void add_cluster_commands(CLI::App& app, Parsed& parsed) {
   auto* status = cluster->add_subcommand("status", "what every member says about itself");
   status->callback(
       [&parsed] { parsed.command = [&parsed] { return cluster_status(parsed.options()); }; });
+  auto* transfer = cluster->add_subcommand("transfer-leader", "hand the leadership over");
+  transfer->add_option("member", parsed.who,
+                       "name or id of a voter; default: the one whose log is the longest");
+  transfer->callback([&parsed] {
+    parsed.command = with_client(
+        parsed, [&parsed](client::Client& client) { return transfer_leader(client, parsed.who); });
+  });
+}
+
+void add_wait_flag(CLI::App& app, Parsed& parsed) {
+  app.add_option("--wait", parsed.wait_seconds, "seconds that catching up may take")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->capture_default_str();
+}
+
+void add_member_commands(CLI::App& app, Parsed& parsed) {
   auto* member = app.add_subcommand("member", "members of the cluster");
   member->require_subcommand(1);
   member->add_subcommand("list", "the members as the leader knows them")->callback([&parsed] {
     parsed.command = with_client(parsed, member_list);
+  });
+  auto* add = member->add_subcommand(
+      "add", "add an empty node: it learns, and votes once it has caught up");
+  add->add_option("--member", parsed.member_texts, "name=NAME,peer=HOST:PORT,client=HOST:PORT")
+      ->required()
+      ->expected(1)
+      ->check([](const std::string& text) {
+        const auto spec = parse_member(text);
+        return spec ? std::string() : spec.error();
+      });
+  add->add_flag("--learner", parsed.stays_learner, "it stays a learner");
+  add_wait_flag(*add, parsed);
+  add->callback([&parsed] {
+    parsed.add.member = *parse_member(parsed.member_texts.front());
+    parsed.add.joining = parsed.stays_learner ? Joining::learner : Joining::voter;
+    parsed.add.wait = parsed.wait();
+    parsed.command = with_client(parsed, [&parsed](client::Client& client) {
+      return member_add(client, parsed.add, parsed.progress);
+    });
+  });
+  auto* promote = member->add_subcommand("promote", "let a learner vote once it has caught up");
+  promote->add_option("member", parsed.who, "its name or id")->required();
+  add_wait_flag(*promote, parsed);
+  promote->callback([&parsed] {
+    parsed.command = with_client(parsed, [&parsed](client::Client& client) {
+      return member_promote(client, parsed.who, parsed.wait(), parsed.progress);
+    });
+  });
+  auto* remove = member->add_subcommand("remove", "remove a member, dead or alive");
+  remove->add_option("member", parsed.who, "its name or id")->required();
+  remove->callback([&parsed] {
+    parsed.command = with_client(parsed, [&parsed](client::Client& client) {
+      return member_remove(client, parsed.who, parsed.progress);
+    });
+  });
+}
+
+void add_node_commands(CLI::App& app, Parsed& parsed) {
+  auto* node = app.add_subcommand("node", "the node on this machine");
+  node->require_subcommand(1);
+  auto* drain = node->add_subcommand(
+      "drain", "hand over what it leads and refuse new requests, as before a stop");
+  drain->add_option("--data-dir", parsed.data_directory, "the node's, for its control.sock")
+      ->required();
+  drain->callback([&parsed] {
+    parsed.flags.endpoints = "unix:" + parsed.data_directory + "/control.sock";
+    parsed.flags.credentials = {};  // the folder's permissions protect the socket
+    parsed.command = with_client(parsed, node_drain);
   });
 }
 
@@ -184,6 +263,8 @@ int run(std::vector<std::string> arguments, Environment environment) {
   app.set_version_flag("--version", std::string("aspenctl ") + version);
   add_global_flags(app, parsed.flags);
   add_cluster_commands(app, parsed);
+  add_member_commands(app, parsed);
+  add_node_commands(app, parsed);
   add_kv_commands(app, parsed);
   // CLI11 takes the arguments from the back.
   std::reverse(arguments.begin(), arguments.end());
@@ -198,9 +279,12 @@ int run(std::vector<std::string> arguments, Environment environment) {
     environment.err << "aspenctl: --endpoints names none, it takes host:port,...\n";
     return exit_usage;
   }
+  const Format format = parsed.flags.format == "json" ? Format::json : Format::table;
+  parsed.progress = [&environment, format](const std::string& line) {
+    if (format == Format::table) environment.err << line << std::endl;
+  };
   const auto report = parsed.command();
   if (!report) return report_failure(report.error(), environment.err);
-  const Format format = parsed.flags.format == "json" ? Format::json : Format::table;
   environment.out << render(*report, format);
   return exit_done;
 }

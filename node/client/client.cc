@@ -144,8 +144,8 @@ struct Client::State {
     const ::grpc::Status status = invoke(endpoint, context, response);
     if (status.ok()) return response;
     const Code code = code_of(context);
-    return tl::unexpected(
-        Failure{conclusion_of(status, code), status.error_message(), names[i], code});
+    return tl::unexpected(Failure{conclusion_of(status, code), status.error_message(), names[i],
+                                  code, static_cast<int>(status.error_code())});
   }
 
   template <class Response, class Invoke>
@@ -277,6 +277,54 @@ Outcome<etcdserverpb::MemberListResponse> Client::member_list() {
       Repeat::freely, [&request](Endpoint& endpoint, auto& context, auto& response) {
         return endpoint.etcd_cluster->MemberList(&context, request, &response);
       });
+}
+
+Outcome<aspen::v1::StateResponse> Client::any_state() {
+  return state_->anywhere<aspen::v1::StateResponse>(
+      Repeat::freely, [](Endpoint& endpoint, auto& context, auto& response) {
+        return endpoint.cluster->State(&context, {}, &response);
+      });
+}
+
+Outcome<aspen::v1::AddLearnerResponse> Client::add_learner(
+    const aspen::v1::AddLearnerRequest& request) {
+  return state_->anywhere<aspen::v1::AddLearnerResponse>(
+      Repeat::if_not_applied, [&request](Endpoint& endpoint, auto& context, auto& response) {
+        return endpoint.cluster->AddLearner(&context, request, &response);
+      });
+}
+
+Outcome<aspen::v1::RemoveNodeResponse> Client::remove_node(
+    const aspen::v1::RemoveNodeRequest& request) {
+  return state_->anywhere<aspen::v1::RemoveNodeResponse>(
+      Repeat::if_not_applied, [&request](Endpoint& endpoint, auto& context, auto& response) {
+        return endpoint.cluster->RemoveNode(&context, request, &response);
+      });
+}
+
+Outcome<etcdserverpb::MemberPromoteResponse> Client::promote(std::uint64_t node_id) {
+  etcdserverpb::MemberPromoteRequest request;
+  request.set_id(node_id);
+  return state_->anywhere<etcdserverpb::MemberPromoteResponse>(
+      Repeat::if_not_applied, [&request](Endpoint& endpoint, auto& context, auto& response) {
+        return endpoint.etcd_cluster->MemberPromote(&context, request, &response);
+      });
+}
+
+Outcome<aspen::v1::TransferLeadershipResponse> Client::transfer_leadership(std::uint64_t node_id) {
+  aspen::v1::TransferLeadershipRequest request;
+  request.set_node_id(node_id);
+  return state_->anywhere<aspen::v1::TransferLeadershipResponse>(
+      Repeat::if_not_applied, [&request](Endpoint& endpoint, auto& context, auto& response) {
+        return endpoint.cluster->TransferLeadership(&context, request, &response);
+      });
+}
+
+Outcome<aspen::v1::DrainResponse> Client::drain(std::size_t endpoint) {
+  return state_->at<aspen::v1::DrainResponse>(endpoint, Repeat::if_not_applied,
+                                              [](Endpoint& to, auto& context, auto& response) {
+                                                return to.cluster->Drain(&context, {}, &response);
+                                              });
 }
 
 Outcome<aspen::v1::InitResponse> Client::init(std::size_t endpoint,

@@ -26,8 +26,8 @@ struct Credentials {
 };
 
 struct Options {
-  // host:port, also http://host:port or https://host:port. At least one. TLS is spoken with
-  // https:// and, without a scheme, when a credentials file is given.
+  // host:port, also http://host:port, https://host:port or unix:PATH. At least one. TLS is spoken
+  // with https:// and, without a scheme, when a credentials file is given.
   std::vector<std::string> endpoints;
   Credentials credentials;
   Duration timeout = std::chrono::seconds(5);  // of a call, all endpoints together
@@ -44,6 +44,7 @@ struct Failure {
   std::string message;   // the server's own where it gave one
   std::string endpoint;  // the last one tried
   Code code = Code::ok;  // as the server named it; ok if it did not
+  int status = 0;        // gRPC's code; 0 if there was no answer
 };
 
 template <class T>
@@ -70,10 +71,22 @@ class Client {
       const etcdserverpb::DeleteRangeRequest& request);
   [[nodiscard]] Outcome<etcdserverpb::MemberListResponse> member_list();
 
+  // The state of whichever endpoint answers first.
+  [[nodiscard]] Outcome<aspen::v1::StateResponse> any_state();
+  // Changes of the cluster. Any endpoint serves them; one whose outcome is unknown is not repeated.
+  [[nodiscard]] Outcome<aspen::v1::AddLearnerResponse> add_learner(
+      const aspen::v1::AddLearnerRequest& request);
+  [[nodiscard]] Outcome<aspen::v1::RemoveNodeResponse> remove_node(
+      const aspen::v1::RemoveNodeRequest& request);
+  [[nodiscard]] Outcome<etcdserverpb::MemberPromoteResponse> promote(std::uint64_t node_id);
+  [[nodiscard]] Outcome<aspen::v1::TransferLeadershipResponse> transfer_leadership(
+      std::uint64_t node_id);
+
   // To one endpoint: 0 <= endpoint < endpoints().size().
   [[nodiscard]] Outcome<aspen::v1::InitResponse> init(std::size_t endpoint,
                                                       const aspen::v1::InitRequest& request);
   [[nodiscard]] Outcome<aspen::v1::StateResponse> state(std::size_t endpoint);
+  [[nodiscard]] Outcome<aspen::v1::DrainResponse> drain(std::size_t endpoint);
   [[nodiscard]] Outcome<aspen::v1::MetricsResponse> metrics(std::size_t endpoint);
   [[nodiscard]] Outcome<etcdserverpb::StatusResponse> status(std::size_t endpoint);
 

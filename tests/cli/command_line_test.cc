@@ -41,6 +41,33 @@ TEST(CommandLine, WhatIsNotUnderstoodIsUsage) {
   EXPECT_NE(member.err.find("client= is missing"), std::string::npos) << member.err;
 }
 
+TEST(CommandLine, WhatAMemberCommandLacksIsUsage) {
+  EXPECT_EQ(run_with({"member", "add"}).status, 2);
+  EXPECT_EQ(run_with({"member", "promote"}).status, 2);
+  EXPECT_EQ(run_with({"member", "remove"}).status, 2);
+  EXPECT_EQ(run_with({"member", "remove", "n1", "n2"}).status, 2);
+  EXPECT_EQ(run_with({"node", "drain"}).status, 2);
+  const std::string spec = "name=n4,peer=h:1,client=h:2";
+  EXPECT_EQ(run_with({"member", "add", "--member", spec, "--wait", "-1"}).status, 2);
+  const Ran incomplete = run_with({"member", "add", "--member", "name=n4,peer=h:1"});
+  EXPECT_EQ(incomplete.status, 2);
+  EXPECT_NE(incomplete.err.find("client= is missing"), std::string::npos) << incomplete.err;
+}
+
+TEST(CommandLine, AMembershipCommandWithoutANodeIsARefusal) {
+  const std::string spec = "name=n4,peer=h:1,client=h:2";
+  const Ran add = run_with({"member", "add", "--member", spec});
+  EXPECT_EQ(add.status, 1);
+  EXPECT_EQ(add.err, "adding n4 as a learner\naspenctl: cannot connect (127.0.0.1:1)\n");
+  const Ran quiet = run_with({"-o", "json", "member", "add", "--member", spec});
+  EXPECT_EQ(quiet.err, "aspenctl: cannot connect (127.0.0.1:1)\n");
+  EXPECT_EQ(run_with({"member", "remove", "n4"}).status, 1);
+  EXPECT_EQ(run_with({"cluster", "transfer-leader"}).status, 1);
+  const Ran drain = run_with({"node", "drain", "--data-dir", "/nonexistent"});
+  EXPECT_EQ(drain.status, 1);
+  EXPECT_EQ(drain.err, "aspenctl: cannot connect (unix:/nonexistent/control.sock)\n");
+}
+
 TEST(CommandLine, HelpAndVersionAreDone) {
   EXPECT_EQ(run_with({"--version"}).status, 0);
   const Ran help = run_with({"--help"});

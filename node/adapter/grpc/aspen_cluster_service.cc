@@ -1,6 +1,7 @@
 #include "node/adapter/grpc/aspen_cluster_service.h"
 
 #include "node/adapter/grpc/aspen_codec.h"
+#include "node/adapter/grpc/node_watch.h"
 #include "node/base/limits.h"
 
 namespace aspen::adapter {
@@ -20,6 +21,40 @@ gateway::Done<Body> aspen_done(UnaryCall<Response>* call, Fill fill) {
   };
 }
 
+// The start of a change of the membership: `encode(result, response)` writes the answer.
+template <class Encode>
+auto changing(gateway::Service& service, Result<gateway::MembershipRequest> decoded,
+              Encode encode) {
+  return [&service, decoded = std::move(decoded), encode](gateway::Deadline deadline,
+                                                          auto* call) mutable {
+    if (!decoded) {
+      call->refuse(decoded.error(), change_status);
+      return;
+    }
+    auto done = [call, encode](Result<gateway::Reply<gateway::MembershipResult>>&& reply) {
+      if (!reply) {
+        call->refuse(reply.error(), change_status);
+        return;
+      }
+      call->answer([&](auto& response) { encode(reply->body, response); });
+    };
+    service.change_membership(std::move(*decoded), deadline, std::move(done));
+  };
+}
+
+// The new leader's name and addresses are the view's; if there is none the id must do.
+void answer_transfer(gateway::Service& service, const gateway::TransferResult& result,
+                     gateway::Deadline deadline,
+                     UnaryCall<aspen::v1::TransferLeadershipResponse>* call) {
+  service.view(deadline, [call, result](Result<gateway::Reply<gateway::NodeView>>&& view) {
+    call->answer([&](aspen::v1::TransferLeadershipResponse& response) {
+      const Config config = view ? std::move(view->body.config) : Config();
+      encode_leader(result.leader, config, *response.mutable_leader());
+      response.set_term(result.term.value);
+    });
+  });
+}
+
 }  // namespace
 
 AspenClusterService::AspenClusterService(Frontend& frontend, std::string version)
@@ -29,7 +64,13 @@ AspenClusterService::AspenClusterService(Frontend& frontend, std::string version
       state_(serving(frontend, {cluster_service, "State"})),
       metrics_(serving(frontend, {cluster_service, "Metrics"})),
       node_id_(serving(frontend, {cluster_service, "NodeId"})),
-      ping_(serving(frontend, {cluster_service, "Ping"})) {}
+      ping_(serving(frontend, {cluster_service, "Ping"})),
+      add_learner_(serving(frontend, {cluster_service, "AddLearner"})),
+      change_membership_(serving(frontend, {cluster_service, "ChangeMembership"})),
+      remove_node_(serving(frontend, {cluster_service, "RemoveNode"})),
+      transfer_leadership_(serving(frontend, {cluster_service, "TransferLeadership"})),
+      drain_(serving(frontend, {cluster_service, "Drain"})),
+      watch_nodes_(serving(frontend, {cluster_service, "WatchNodes"})) {}
 
 ::grpc::ServerUnaryReactor* AspenClusterService::Init(::grpc::CallbackServerContext* context,
                                                       const aspen::v1::InitRequest* request,
@@ -100,6 +141,62 @@ AspenClusterService::AspenClusterService(Frontend& frontend, std::string version
     frontend_.service.view(deadline, aspen_done<gateway::NodeView>(call, fill));
   };
   return serve({frontend_, ping_}, *context, response, std::move(start));
+}
+
+::grpc::ServerUnaryReactor* AspenClusterService::AddLearner(
+    ::grpc::CallbackServerContext* context, const aspen::v1::AddLearnerRequest* request,
+    aspen::v1::AddLearnerResponse* response) {
+  return serve({frontend_, add_learner_, Effect::write}, *context, response,
+               changing(frontend_.service, decode_add(*request), encode_add));
+}
+
+::grpc::ServerUnaryReactor* AspenClusterService::ChangeMembership(
+    ::grpc::CallbackServerContext* context, const aspen::v1::ChangeMembershipRequest* request,
+    aspen::v1::ChangeMembershipResponse* response) {
+  return serve({frontend_, change_membership_, Effect::write}, *context, response,
+               changing(frontend_.service, decode_change(*request), encode_change));
+}
+
+::grpc::ServerUnaryReactor* AspenClusterService::RemoveNode(
+    ::grpc::CallbackServerContext* context, const aspen::v1::RemoveNodeRequest* request,
+    aspen::v1::RemoveNodeResponse* response) {
+  return serve({frontend_, remove_node_, Effect::write}, *context, response,
+               changing(frontend_.service, decode_remove(*request), encode_remove));
+}
+
+::grpc::ServerUnaryReactor* AspenClusterService::TransferLeadership(
+    ::grpc::CallbackServerContext* context, const aspen::v1::TransferLeadershipRequest* request,
+    aspen::v1::TransferLeadershipResponse* response) {
+  auto start = [this, to = aspen::NodeId(request->node_id())](gateway::Deadline deadline,
+                                                              auto* call) {
+    auto done = [this, deadline, call](Result<gateway::Reply<gateway::TransferResult>>&& reply) {
+      if (!reply) {
+        call->refuse(reply.error(), aspen_status);
+      } else if (call->finished()) {
+        // After the server's stop this service may be gone, but no call is unfinished.
+        call->refuse(Error{Code::cancelled});
+      } else {
+        answer_transfer(frontend_.service, reply->body, deadline, call);
+      }
+    };
+    frontend_.service.transfer_leadership(to, deadline, std::move(done));
+  };
+  return serve({frontend_, transfer_leadership_}, *context, response, std::move(start));
+}
+
+::grpc::ServerUnaryReactor* AspenClusterService::Drain(::grpc::CallbackServerContext* context,
+                                                       const aspen::v1::DrainRequest*,
+                                                       aspen::v1::DrainResponse* response) {
+  auto start = [this](gateway::Deadline deadline, auto* call) {
+    const auto fill = [](gateway::DrainResult&&, auto&) {};
+    frontend_.service.drain(deadline, aspen_done<gateway::DrainResult>(call, fill));
+  };
+  return serve({frontend_, drain_}, *context, response, std::move(start));
+}
+
+::grpc::ServerWriteReactor<aspen::v1::WatchNodesResponse>* AspenClusterService::WatchNodes(
+    ::grpc::CallbackServerContext* context, const aspen::v1::WatchNodesRequest*) {
+  return new NodeWatch({frontend_, watch_nodes_}, *context, watches_);
 }
 
 }  // namespace aspen::adapter

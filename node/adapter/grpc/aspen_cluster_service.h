@@ -1,6 +1,9 @@
-// aspen.v1.Cluster over the gateway: Init, State, Metrics, NodeId, Ping. The others are not served.
+// aspen.v1.Cluster over the gateway. TriggerSnapshot is not served.
+//
+// Owner: the server. Thread: any. Bound: limits::node_watches_max streams of WatchNodes.
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "aspen/v1/cluster.grpc.pb.h"
@@ -28,6 +31,23 @@ class AspenClusterService final : public aspen::v1::Cluster::CallbackService {
   ::grpc::ServerUnaryReactor* Ping(::grpc::CallbackServerContext* context,
                                    const aspen::v1::PingRequest* request,
                                    aspen::v1::PingResponse* response) override;
+  ::grpc::ServerUnaryReactor* AddLearner(::grpc::CallbackServerContext* context,
+                                         const aspen::v1::AddLearnerRequest* request,
+                                         aspen::v1::AddLearnerResponse* response) override;
+  ::grpc::ServerUnaryReactor* ChangeMembership(
+      ::grpc::CallbackServerContext* context, const aspen::v1::ChangeMembershipRequest* request,
+      aspen::v1::ChangeMembershipResponse* response) override;
+  ::grpc::ServerUnaryReactor* RemoveNode(::grpc::CallbackServerContext* context,
+                                         const aspen::v1::RemoveNodeRequest* request,
+                                         aspen::v1::RemoveNodeResponse* response) override;
+  ::grpc::ServerUnaryReactor* TransferLeadership(
+      ::grpc::CallbackServerContext* context, const aspen::v1::TransferLeadershipRequest* request,
+      aspen::v1::TransferLeadershipResponse* response) override;
+  ::grpc::ServerUnaryReactor* Drain(::grpc::CallbackServerContext* context,
+                                    const aspen::v1::DrainRequest* request,
+                                    aspen::v1::DrainResponse* response) override;
+  ::grpc::ServerWriteReactor<aspen::v1::WatchNodesResponse>* WatchNodes(
+      ::grpc::CallbackServerContext* context, const aspen::v1::WatchNodesRequest* request) override;
 
  private:
   Frontend& frontend_;
@@ -37,6 +57,13 @@ class AspenClusterService final : public aspen::v1::Cluster::CallbackService {
   MethodMetrics metrics_;
   MethodMetrics node_id_;
   MethodMetrics ping_;
+  MethodMetrics add_learner_;
+  MethodMetrics change_membership_;
+  MethodMetrics remove_node_;
+  MethodMetrics transfer_leadership_;
+  MethodMetrics drain_;
+  MethodMetrics watch_nodes_;
+  std::atomic<std::size_t> watches_{0};
 };
 
 }  // namespace aspen::adapter

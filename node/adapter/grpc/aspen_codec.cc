@@ -1,5 +1,7 @@
 #include "node/adapter/grpc/aspen_codec.h"
 
+#include <algorithm>
+
 #include "node/base/limits.h"
 
 namespace aspen::adapter {
@@ -52,8 +54,10 @@ void encode_member(const Member& member, aspen::v1::Member& out) {
   out.set_name(member.name);
   out.set_peer_address(member.peer_address);
   for (const auto& address : member.client_addresses) out.add_client_addresses(address);
-  out.set_role(role_of(member.role));
+  // Who leaves is in no role of the configuration that is entered.
+  if (member.role != Role::leaving) out.set_role(role_of(member.role));
   out.set_incarnation(incarnation_of(member.peer));
+  if (member.outgoing) out.set_outgoing_role(aspen::v1::MEMBER_ROLE_VOTER);
 }
 
 void encode_log_id(LogId id, aspen::v1::LogId& out) {
@@ -86,7 +90,117 @@ Result<gateway::InitMember> decode_member(const aspen::v1::MemberSpec& spec) {
   return member;
 }
 
+Result<LogId> decode_expect(bool present, const aspen::v1::LogId& message) {
+  if (!present || message.index() == 0) {
+    return fail(Code::invalid_argument,
+                "expect is required: the config_id of State, which the change follows");
+  }
+  return LogId{Term(message.term()), Index(message.index())};
+}
+
+aspen::v1::NodeStatus::Link link_of(const gateway::NodeView& view, const Member& member,
+                                    const raft::PeerMetrics* peer) {
+  if (member.peer.id == view.self.id) return aspen::v1::NodeStatus::LINK_SELF;
+  if (peer != nullptr) {
+    return peer->active ? aspen::v1::NodeStatus::LINK_UP : aspen::v1::NodeStatus::LINK_DOWN;
+  }
+  // A leader is one that was heard from within an election timeout.
+  if (member.peer.id == view.raft.soft.leader) return aspen::v1::NodeStatus::LINK_UP;
+  return aspen::v1::NodeStatus::LINK_UNSPECIFIED;
+}
+
 }  // namespace
+
+Result<gateway::MembershipRequest> decode_add(const aspen::v1::AddLearnerRequest& message) {
+  const auto expect = decode_expect(message.has_expect(), message.expect());
+  if (!expect) return tl::unexpected(expect.error());
+  auto member = decode_member(message.member());
+  if (!member) return tl::unexpected(member.error());
+  gateway::AddMember add;
+  add.name = std::move(member->name);
+  add.peer_address = std::move(member->peer_address);
+  add.client_addresses = std::move(member->client_addresses);
+  return gateway::MembershipRequest{std::move(add), *expect};
+}
+
+Result<gateway::MembershipRequest> decode_change(
+    const aspen::v1::ChangeMembershipRequest& message) {
+  const auto expect = decode_expect(message.has_expect(), message.expect());
+  if (!expect) return tl::unexpected(expect.error());
+  const auto count = static_cast<std::size_t>(message.voters_size());
+  if (count == 0 || count > limits::voters_max) {
+    return fail(Code::invalid_argument, "voters: 1 to 7 node ids");
+  }
+  gateway::ChangeVoters change;
+  if (message.leaving() == aspen::v1::ChangeMembershipRequest::LEAVING_LEARNER) {
+    change.leaving = gateway::Leaving::learner;
+  }
+  for (const std::uint64_t id : message.voters()) change.voters.emplace_back(id);
+  std::sort(change.voters.begin(), change.voters.end());
+  const bool repeated =
+      std::adjacent_find(change.voters.begin(), change.voters.end()) != change.voters.end();
+  if (repeated || !change.voters.front()) {
+    return fail(Code::invalid_argument, "voters: each node id once, and none is 0");
+  }
+  return gateway::MembershipRequest{std::move(change), *expect};
+}
+
+Result<gateway::MembershipRequest> decode_remove(const aspen::v1::RemoveNodeRequest& message) {
+  const auto expect = decode_expect(message.has_expect(), message.expect());
+  if (!expect) return tl::unexpected(expect.error());
+  if (message.node_id() == 0) return fail(Code::invalid_argument, "node_id is required");
+  return gateway::MembershipRequest{gateway::RemoveMember{NodeId(message.node_id())}, *expect};
+}
+
+void encode_add(const gateway::MembershipResult& result, aspen::v1::AddLearnerResponse& out) {
+  encode_log_id(result.config.id, *out.mutable_config_id());
+  const Member* added = result.config.config.find(result.subject);
+  if (added != nullptr) encode_member(*added, *out.mutable_member());
+}
+
+void encode_change(const gateway::MembershipResult& result,
+                   aspen::v1::ChangeMembershipResponse& out) {
+  encode_log_id(result.config.id, *out.mutable_config_id());
+  for (const Member& member : result.config.config.members) {
+    encode_member(member, *out.add_members());
+  }
+}
+
+void encode_remove(const gateway::MembershipResult& result, aspen::v1::RemoveNodeResponse& out) {
+  encode_log_id(result.config.id, *out.mutable_config_id());
+  for (const Member& member : result.config.config.members) {
+    encode_member(member, *out.add_members());
+  }
+}
+
+void encode_leader(NodeId leader, const Config& config, aspen::v1::Leader& out) {
+  ASPEN_ASSERT(leader);
+  out.set_node_id(leader.value);
+  const Member* member = config.find(leader);
+  if (member == nullptr) return;
+  out.set_name(member->name);
+  for (const auto& address : member->client_addresses) out.add_client_addresses(address);
+}
+
+void encode_nodes(const gateway::NodeView& view, aspen::v1::WatchNodesResponse& out) {
+  const raft::SoftState& soft = view.raft.soft;
+  if (!view.config.empty()) encode_log_id(view.raft.config, *out.mutable_config_id());
+  if (soft.leader) encode_leader(soft.leader, view.config, *out.mutable_leader());
+  out.set_term(soft.term.value);
+  const auto& peers = view.raft.peers;
+  for (const Member& member : view.config.members) {
+    const auto at = std::find_if(peers.begin(), peers.end(), [&member](const auto& peer) {
+      return peer.peer.id == member.peer.id;
+    });
+    const raft::PeerMetrics* peer = at == peers.end() ? nullptr : &*at;
+    aspen::v1::NodeStatus& node = *out.add_nodes();
+    encode_member(member, *node.mutable_member());
+    node.set_link(link_of(view, member, peer));
+    const bool leads = soft.role == raft::RoleState::leader && member.peer.id == view.self.id;
+    if (leads) node.set_match_index(view.raft.last.index.value);
+    if (peer != nullptr) node.set_match_index(peer->match.value);
+  }
+}
 
 Result<gateway::InitRequest> decode_init(const aspen::v1::InitRequest& message) {
   const auto count = static_cast<std::size_t>(message.members_size());
@@ -115,18 +229,12 @@ void encode_state(const gateway::NodeView& view, aspen::v1::StateResponse& out) 
   out.set_name(view.name);
   out.set_incarnation(incarnation_of(view.self));
   const raft::SoftState& soft = view.raft.soft;
-  if (soft.leader) {
-    aspen::v1::Leader& leader = *out.mutable_leader();
-    leader.set_node_id(soft.leader.value);
-    if (const Member* member = view.config.find(soft.leader); member != nullptr) {
-      leader.set_name(member->name);
-      for (const auto& address : member->client_addresses) leader.add_client_addresses(address);
-    }
-  }
+  if (soft.leader) encode_leader(soft.leader, view.config, *out.mutable_leader());
   out.set_term(soft.term.value);
   if (view.phase != gateway::Phase::uninitialised) out.set_raft_state(raft_state_of(soft.role));
   const Member* self = view.config.find(view.self.id);
   if (self != nullptr) out.set_role(role_of(self->role));
+  encode_log_id(view.raft.config, *out.mutable_config_id());
   for (const Member& member : view.config.members) encode_member(member, *out.add_members());
 }
 
@@ -142,7 +250,7 @@ void encode_metrics(const gateway::NodeView& view, aspen::v1::MetricsResponse& o
   encode_log_id(raft.last, *out.mutable_last());
   out.set_stable_index(raft.stable.value);
   encode_log_id(raft.commit, *out.mutable_commit());
-  out.mutable_applied()->set_index(view.applied.value);
+  encode_log_id(raft.applied, *out.mutable_applied());
   encode_log_id(raft.purged, *out.mutable_purged());
   out.set_uncommitted_bytes(raft.uncommitted_bytes);
   out.set_reads_pending(raft.reads_pending);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "node/adapter/grpc/etcd_membership.h"
 #include "node/wire/etcd_names.h"
 
 namespace aspen::adapter {
@@ -30,6 +31,20 @@ void encode_status(const gateway::NodeView& view, etcdserverpb::StatusResponse& 
   }
 }
 
+void move_leader(gateway::Service& service, NodeId to, gateway::Deadline deadline,
+                 UnaryCall<etcdserverpb::MoveLeaderResponse>* call) {
+  service.transfer_leadership(to, deadline,
+                              [call](Result<gateway::Reply<gateway::TransferResult>>&& reply) {
+                                if (!reply) {
+                                  call->refuse(reply.error(), etcd_transfer_status);
+                                  return;
+                                }
+                                call->answer([&reply](etcdserverpb::MoveLeaderResponse& out) {
+                                  set_header(reply->header, *out.mutable_header());
+                                });
+                              });
+}
+
 }  // namespace
 
 EtcdMaintenanceService::EtcdMaintenanceService(Frontend& frontend)
@@ -37,7 +52,8 @@ EtcdMaintenanceService::EtcdMaintenanceService(Frontend& frontend)
       alarm_(serving(frontend, {maintenance_service, "Alarm"})),
       status_(serving(frontend, {maintenance_service, "Status"})),
       hash_(serving(frontend, {maintenance_service, "Hash"})),
-      hash_kv_(serving(frontend, {maintenance_service, "HashKV"})) {}
+      hash_kv_(serving(frontend, {maintenance_service, "HashKV"})),
+      move_leader_(serving(frontend, {maintenance_service, "MoveLeader"})) {}
 
 ::grpc::ServerUnaryReactor* EtcdMaintenanceService::Alarm(::grpc::CallbackServerContext* context,
                                                           const etcdserverpb::AlarmRequest* request,
@@ -86,6 +102,28 @@ EtcdMaintenanceService::EtcdMaintenanceService(Frontend& frontend)
     frontend_.service.hash_kv(revision, deadline, etcd_done<gateway::HashResult>(call, fill));
   };
   return serve({frontend_, hash_kv_}, *context, response, std::move(start));
+}
+
+// Unlike a change of the membership it must be sent to the leader itself, as in etcd.
+::grpc::ServerUnaryReactor* EtcdMaintenanceService::MoveLeader(
+    ::grpc::CallbackServerContext* context, const etcdserverpb::MoveLeaderRequest* request,
+    etcdserverpb::MoveLeaderResponse* response) {
+  auto start = [this, to = NodeId(request->targetid())](gateway::Deadline deadline, auto* call) {
+    auto judge = [this, to, deadline, call](Result<gateway::Reply<gateway::NodeView>>&& view) {
+      // After the server's stop this service may be gone, but no call is unfinished.
+      if (call->finished()) {
+        call->refuse(Error{Code::cancelled});
+      } else if (!view) {
+        call->refuse(view.error());
+      } else if (const Result<void> allowed = may_move_leader(to, view->body); !allowed) {
+        call->refuse(allowed.error());
+      } else {
+        move_leader(frontend_.service, to, deadline, call);
+      }
+    };
+    frontend_.service.view(deadline, std::move(judge));
+  };
+  return serve({frontend_, move_leader_}, *context, response, std::move(start));
 }
 
 }  // namespace aspen::adapter

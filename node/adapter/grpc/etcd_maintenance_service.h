@@ -1,5 +1,5 @@
-// etcdserverpb.Maintenance over the gateway: Status, HashKV, Hash, and Alarm as far as asking goes:
-// there are no alarms, and `etcdctl endpoint health` asks.
+// etcdserverpb.Maintenance over the gateway: Status, HashKV, Hash, MoveLeader, and Alarm as far as
+// asking goes: there are no alarms, and `etcdctl endpoint health` asks.
 #pragma once
 
 #include "etcd/rpc.grpc.pb.h"
@@ -23,6 +23,9 @@ class EtcdMaintenanceService final : public etcdserverpb::Maintenance::CallbackS
   ::grpc::ServerUnaryReactor* HashKV(::grpc::CallbackServerContext* context,
                                      const etcdserverpb::HashKVRequest* request,
                                      etcdserverpb::HashKVResponse* response) override;
+  ::grpc::ServerUnaryReactor* MoveLeader(::grpc::CallbackServerContext* context,
+                                         const etcdserverpb::MoveLeaderRequest* request,
+                                         etcdserverpb::MoveLeaderResponse* response) override;
 
  private:
   Frontend& frontend_;
@@ -30,6 +33,7 @@ class EtcdMaintenanceService final : public etcdserverpb::Maintenance::CallbackS
   MethodMetrics status_;
   MethodMetrics hash_;
   MethodMetrics hash_kv_;
+  MethodMetrics move_leader_;
 };
 
 }  // namespace aspen::adapter

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "node/base/assert.h"
+#include "node/wire/control_codec.h"
 
 namespace aspen::adapter {
 namespace {
@@ -95,6 +96,64 @@ Mapping mapping_of(Code code) {
   const std::string_view what(error.what);
   if (!what.empty()) return {code, error.what};
   return {code, mapping.text != nullptr ? mapping.text : to_string(error.code)};
+}
+
+namespace {
+
+// In a change's error a Refusal is a detail of these codes alone.
+raft::Refusal refusal_of(const Error& error) {
+  const bool has_one =
+      error.code == Code::failed_precondition || error.code == Code::invalid_argument;
+  if (!has_one || error.detail > static_cast<std::uint64_t>(raft::Refusal::no_target)) {
+    return raft::Refusal::none;
+  }
+  return static_cast<raft::Refusal>(error.detail);
+}
+
+}  // namespace
+
+::grpc::Status change_status(const Error& error) {
+  const ::grpc::Status status = aspen_status(error);
+  if (refusal_of(error) != raft::Refusal::stale_expect) return status;
+  return {StatusCode::ABORTED, status.error_message()};
+}
+
+::grpc::Status etcd_member_status(const Error& error) {
+  using wire::Objection;
+  const raft::Refusal refusal = refusal_of(error);
+  const auto is = [&error](Objection objection) { return error == wire::error_of(objection); };
+  if (error.code == Code::not_found) {
+    return {StatusCode::NOT_FOUND, "etcdserver: member not found"};
+  }
+  if (refusal == raft::Refusal::not_caught_up) {
+    return {StatusCode::FAILED_PRECONDITION,
+            "etcdserver: can only promote a learner member which is in sync with leader"};
+  }
+  if (is(Objection::not_learner)) {
+    return {StatusCode::FAILED_PRECONDITION, "etcdserver: can only promote a learner member"};
+  }
+  if (is(Objection::address_taken)) {
+    return {StatusCode::FAILED_PRECONDITION, "etcdserver: Peer URLs already exists"};
+  }
+  if (is(Objection::bad_member) || is(Objection::self)) {
+    return {StatusCode::INVALID_ARGUMENT, "etcdserver: given member URLs are invalid"};
+  }
+  if (is(Objection::last_voter) || refusal == raft::Refusal::no_voter) {
+    return {StatusCode::FAILED_PRECONDITION,
+            "etcdserver: re-configuration failed due to not enough started members"};
+  }
+  if (refusal == raft::Refusal::too_many_members) {
+    return {StatusCode::FAILED_PRECONDITION, "etcdserver: too many learner members in cluster"};
+  }
+  return etcd_status(error);
+}
+
+::grpc::Status etcd_transfer_status(const Error& error) {
+  const bool no_target = refusal_of(error) == raft::Refusal::no_target;
+  if (no_target || error.code == Code::not_found) {
+    return {StatusCode::FAILED_PRECONDITION, "etcdserver: bad leader transferee"};
+  }
+  return etcd_status(error);
 }
 
 const char* code_name(::grpc::StatusCode code) noexcept {

@@ -20,6 +20,15 @@ namespace aspen::adapter {
 // Precondition: error.code is not ok.
 [[nodiscard]] ::grpc::Status aspen_status(const Error& error);
 
+// For aspen.v1's changes of the membership: as above, and ABORTED if another configuration than the
+// expected one is in force. Precondition: the error comes from such a change.
+[[nodiscard]] ::grpc::Status change_status(const Error& error);
+
+// For etcd's changes of the membership and MoveLeader: with etcd's texts where etcd has one.
+// Preconditions: the error comes from such a change, or such a transfer.
+[[nodiscard]] ::grpc::Status etcd_member_status(const Error& error);
+[[nodiscard]] ::grpc::Status etcd_transfer_status(const Error& error);
+
 using StatusOf = ::grpc::Status (*)(const Error&);
 
 // The name of a status code as go-grpc's metrics have it: OK, InvalidArgument, ...

@@ -98,6 +98,7 @@ TEST_F(AspenCluster, StateNamesTheLeader) {
   view.self = {NodeId(1), {1, 2}};
   view.config = one_member();
   view.raft.soft = {raft::RoleState::leader, NodeId(1), Term(3)};
+  view.raft.config = {Term(1), Index(1)};
   service.node_health = {true, true, ""};
   aspen::v1::StateResponse state;
   ::grpc::ClientContext context;
@@ -107,12 +108,15 @@ TEST_F(AspenCluster, StateNamesTheLeader) {
   EXPECT_EQ(state.raft_state(), aspen::v1::RAFT_STATE_LEADER);
   EXPECT_EQ(state.role(), aspen::v1::MEMBER_ROLE_VOTER);
   EXPECT_EQ(state.reason(), "");
+  EXPECT_EQ(state.config_id().term(), 1U);
+  EXPECT_EQ(state.config_id().index(), 1U);
 }
 
 TEST_F(AspenCluster, MetricsShowEachPeersMatch) {
   auto& view = service.node_view;
   view.phase = gateway::Phase::running;
-  view.applied = Index(8);
+  view.raft.applied = {Term(2), Index(8)};
+  view.raft.commit = {Term(3), Index(9)};
   view.raft.last = {Term(3), Index(11)};
   view.raft.vote = PeerId{NodeId(1), {1, 2}};
   raft::PeerMetrics peer;
@@ -126,6 +130,8 @@ TEST_F(AspenCluster, MetricsShowEachPeersMatch) {
   ::grpc::ClientContext context;
   ASSERT_TRUE(cluster->Metrics(&context, {}, &metrics).ok());
   EXPECT_EQ(metrics.applied().index(), 8U);
+  EXPECT_EQ(metrics.applied().term(), 2U);
+  EXPECT_EQ(metrics.commit().term(), 3U);
   EXPECT_EQ(metrics.last().term(), 3U);
   EXPECT_EQ(metrics.vote(), 1U);
   EXPECT_EQ(metrics.peers(0).match_index(), 10U);

@@ -193,9 +193,6 @@ TEST_F(EtcdServices, TheMemberListHasNoRevision) {
 }
 
 TEST_F(EtcdServices, WhatIsNotServedIsUnimplemented) {
-  etcdserverpb::MemberAddResponse added;
-  ::grpc::ClientContext c1;
-  EXPECT_EQ(cluster->MemberAdd(&c1, {}, &added).error_code(), StatusCode::UNIMPLEMENTED);
   etcdserverpb::DefragmentResponse defragmented;
   ::grpc::ClientContext c2;
   EXPECT_EQ(maintenance->Defragment(&c2, {}, &defragmented).error_code(),
@@ -208,8 +205,7 @@ TEST_F(EtcdServices, WhatIsNotServedIsUnimplemented) {
   auto stream = kv->RangeStream(&c4, {});
   EXPECT_EQ(stream->Finish().error_code(), StatusCode::UNIMPLEMENTED);
   // Those of the services that are served in part are counted like the others.
-  for (const char* labels : {" grpc_service=etcdserverpb.Cluster grpc_method=MemberAdd",
-                             " grpc_service=etcdserverpb.Maintenance grpc_method=Defragment",
+  for (const char* labels : {" grpc_service=etcdserverpb.Maintenance grpc_method=Defragment",
                              " grpc_service=etcdserverpb.KV grpc_method=RangeStream"}) {
     EXPECT_EQ(telemetry.value("aspen_grpc_server_started_total" + std::string(labels)), 1);
     EXPECT_EQ(telemetry.value("aspen_grpc_server_handled_total" + std::string(labels) +

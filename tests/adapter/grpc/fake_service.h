@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <mutex>
 #include <utility>
 
 #include "node/gateway/service.h"
@@ -54,6 +55,7 @@ class FakeService final : public gateway::Service {
   Handler<gateway::MembershipRequest, gateway::MembershipResult> on_change_membership;
   Handler<NodeId, gateway::TransferResult> on_transfer_leadership;
   std::function<void(gateway::Deadline, gateway::Done<gateway::DrainResult>)> on_drain;
+  std::function<void(gateway::Done<gateway::NodeView>)> on_view;
   gateway::HashResult hash_result;
   gateway::NodeView node_view;
   Health node_health;
@@ -93,7 +95,19 @@ class FakeService final : public gateway::Service {
     pass(on_members, consistency, deadline, std::move(done));
   }
   void view(gateway::Deadline, gateway::Done<gateway::NodeView> done) override {
-    done(reply(node_view));
+    if (on_view) return on_view(std::move(done));
+    gateway::NodeView view;
+    {
+      const std::lock_guard lock(mutex_);
+      view = node_view;
+    }
+    done(reply(std::move(view)));
+  }
+  // Once a stream looks at the view from threads of its own.
+  template <class Change>
+  void change_view(Change change) {
+    const std::lock_guard lock(mutex_);
+    change(node_view);
   }
   void init(gateway::InitRequest request, gateway::Deadline deadline,
             gateway::Done<gateway::InitResult> done) override {
@@ -125,6 +139,7 @@ class FakeService final : public gateway::Service {
   }
 
   const Clock& clock_;
+  std::mutex mutex_;
 };
 
 }  // namespace aspen::adapter
