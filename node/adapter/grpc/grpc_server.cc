@@ -8,6 +8,7 @@
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <sys/stat.h>
 
 #include "node/adapter/grpc/aspen_cluster_service.h"
 #include "node/adapter/grpc/call.h"
@@ -104,6 +105,11 @@ void set_up(::grpc::ServerBuilder& builder, std::uint64_t memory_bytes) {
   builder.SetResourceQuota(quota.Resize(memory_bytes));
 }
 
+// False if there is no such socket although one is wanted.
+bool close_to_others(const std::string& control_socket) {
+  return control_socket.empty() || ::chmod(control_socket.c_str(), S_IRUSR | S_IWUSR) == 0;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& options,
@@ -134,14 +140,23 @@ Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& o
   for (std::size_t i = 0; i < selected.size(); ++i) {
     builder.AddListeningPort(with_host(options.listen[i]), credentials, &selected[i]);
   }
+  int control = 0;
+  if (!options.control_socket.empty()) {
+    builder.AddListeningPort("unix:" + options.control_socket, ::grpc::InsecureServerCredentials(),
+                             &control);
+  }
   state->register_services(builder);
   state->server = builder.BuildAndStart();
   for (std::size_t i = 0; i < selected.size(); ++i) {
     if (state->server != nullptr && selected[i] > 0) continue;
     if (selected[i] > 0 && i + 1 < selected.size()) continue;
+    if (selected[i] > 0 && !options.control_socket.empty()) break;  // the last one to be opened
     return fail(Code::unavailable,
                 "cannot listen on the client address: malformed, in use, or not of this machine",
                 i);
+  }
+  if (state->server == nullptr || !close_to_others(options.control_socket)) {
+    return fail(Code::unavailable, "cannot make the control socket", selected.size());
   }
   for (const int port : selected) {
     state->listening_ports.push_back(static_cast<std::uint16_t>(port));

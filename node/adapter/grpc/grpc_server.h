@@ -34,6 +34,9 @@ struct GrpcServerOptions {
   std::uint64_t memory_bytes = 0;
   // What answers may occupy until their clients have read them.
   std::size_t answers_bytes_max = limits::answers_in_flight_bytes_max;
+  // A unix socket beside `listen`, in plaintext, for whoever owns the file (mode 0600); empty:
+  // none.
+  std::string control_socket = {};
 };
 
 // What the server stands on. All of it outlives the server.
@@ -49,7 +52,8 @@ class GrpcServer {
  public:
   // Postcondition: every address of `listen` accepts connections.
   // Possible errors: invalid_argument (no address), unavailable (an address is malformed, in use or
-  // not of this machine; detail: its position in `listen`; or no memory for certificates).
+  // not of this machine; detail: its position in `listen`; or no memory for certificates; or the
+  // control socket cannot be made, detail: the number of addresses).
   [[nodiscard]] static Result<std::unique_ptr<GrpcServer>> start(const GrpcServerOptions& options,
                                                                  GrpcServerPorts ports);
   // stop(0) if it was not stopped before.

@@ -4,12 +4,14 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
+#include <filesystem>
 #include <future>
 #include <thread>
 
 #include "etcd/rpc.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/adapter/grpc/server_fixture.h"
+#include "tests/support/temporary_folder.h"
 
 namespace aspen::adapter {
 namespace {
@@ -122,6 +124,27 @@ TEST_F(GrpcServerTest, AMalformedAddressIsAnError) {
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Code::unavailable);
   EXPECT_FALSE(GrpcServer::start({{}, Reflection::off, ""}, {service, clock, telemetry}));
+}
+
+TEST_F(GrpcServerTest, TheControlSocketIsItsOwnersAlone) {
+  const support::TemporaryFolder folder;
+  GrpcServerOptions with_socket = options;
+  with_socket.control_socket = folder.path() + "/control.sock";
+  for (int start = 0; start < 2; ++start) {
+    auto second = GrpcServer::start(with_socket, {service, clock, telemetry});
+    ASSERT_TRUE(second) << second.error().what;
+    const auto permissions = std::filesystem::status(with_socket.control_socket).permissions();
+    EXPECT_EQ(permissions,
+              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    channel = ::grpc::CreateChannel("unix:" + with_socket.control_socket,
+                                    ::grpc::InsecureChannelCredentials());
+    service.node_health = {true, true, ""};
+    EXPECT_TRUE(serving());
+  }
+  with_socket.control_socket = folder.path() + "/absent/control.sock";
+  const auto refused = GrpcServer::start(with_socket, {service, clock, telemetry});
+  ASSERT_FALSE(refused);
+  EXPECT_STREQ(refused.error().what, "cannot make the control socket");
 }
 
 TEST_F(GrpcServerTest, TheWildcardListensOnBothFamilies) {
