@@ -20,6 +20,7 @@ std::uint8_t flags_of(const Member& member) {
 }
 
 void read_flags(Reader& in, std::uint8_t format, Member& member) {
+  ASPEN_ASSERT(format == format_at_rest || format == format_joint);
   const std::uint8_t flags = in.u8();
   const std::uint8_t role = flags & role_bits;
   if (flags > (role_bits | outgoing_bit) || role > static_cast<std::uint8_t>(Role::leaving)) {

@@ -13,6 +13,7 @@
 namespace aspen::raft {
 
 Error error_of(Refusal refusal) noexcept {
+  ASPEN_ASSERT(refusal != Refusal::none);
   switch (refusal) {
     case Refusal::none:
       break;

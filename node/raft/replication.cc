@@ -210,6 +210,8 @@ void Core::State::on_message(const PeerId& from, const AppendReply& m) {
   if (m.term < term() || role != RoleState::leader) return;
   Progress* peer = find_peer(from.id);
   if (peer == nullptr) return;
+  ASPEN_ASSERT(leader == self.id);
+  ASPEN_ASSERT(peer->match < peer->next);
   peer->silent_ticks = 0;
   if (m.epoch != peer->epoch) return;
   if (m.accepted && m.match > log.last().index) return count_malformed();
@@ -261,6 +263,8 @@ void Core::State::on_message(const PeerId& from, const HeartbeatReply& m) {
   if (m.term < term() || role != RoleState::leader) return;
   Progress* peer = find_peer(from.id);
   if (peer == nullptr) return;
+  ASPEN_ASSERT(leader == self.id);
+  ASPEN_ASSERT(peer->match < peer->next);
   if (m.match > log.last().index || m.read > last_round) return count_malformed();
   peer->silent_ticks = 0;
   peer->read = std::max(peer->read, m.read);

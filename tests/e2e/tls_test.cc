@@ -112,7 +112,8 @@ TEST_F(Tls, ProgramsConnectWithCertificatesAndNotWithout) {
   const Ended put = cluster.etcdctl(0, with({"put", "a", "1"}));
   EXPECT_EQ(put.status, 0) << put.output;
   const Ended get = cluster.etcdctl(1, with({"get", "a", "--print-value-only"}));
-  EXPECT_EQ(get.output, "1\n");
+  // Behind what a newer etcdctl says of its environment.
+  EXPECT_TRUE(get.output.ends_with("1\n")) << get.output;
   const Ended status = cluster.aspenctl(2, {"cluster", "status"});
   EXPECT_EQ(status.status, 0) << status.output;
   EXPECT_NE(cluster.etcdctl(0, {flags[0], "get", "a"}).status, 0);
