@@ -23,7 +23,8 @@ void Core::State::follow(const PeerId& from) {
 
 void Core::State::on_message(const PeerId& from, Append& m) {
   if (m.term < term()) {
-    const AppendReply refusal{term(), m.epoch, false, Index(), Term(), log.last().index};
+    // It may lead this term by the time it hears: then this says nothing about its streams of now.
+    const AppendReply refusal{term(), Epoch(), false, Index(), Term(), log.last().index};
     send(from, refusal, after_hard_state());
     return;
   }
@@ -108,7 +109,7 @@ void Core::State::commit_to(Index index) noexcept {
 
 void Core::State::on_message(const PeerId& from, const Heartbeat& m) {
   if (m.term < term()) {
-    send(from, HeartbeatReply{term(), m.epoch, ReadId(), Index()}, after_hard_state());
+    send(from, HeartbeatReply{term(), Epoch(), ReadId(), Index()}, after_hard_state());
     return;
   }
   if (m.term > term()) become_follower(m.term, from.id);

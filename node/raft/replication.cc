@@ -245,9 +245,6 @@ void Core::State::on_refused(Progress& peer, const AppendReply& m) {
       return need_snapshot(peer);
     }
     if (at >= peer.next) return;
-    peer.next = at;
-    peer.waiting = 0;
-    return;
   }
   // Later refusals of the same break, and acknowledgements from before it, belong to the old
   // stream.

@@ -203,11 +203,17 @@ TEST(Follower, P7APrevBelowThePurgePointIsAMatch) {
   EXPECT_EQ(s.sent<AppendReply>(2)->match, Index(6));
 }
 
-TEST(Follower, AnAppendOfAnOlderTermIsAnsweredWithTheOwnTerm) {
+// The sender may lead the own term by the time it hears, and a stream of then may bear the same
+// number: the answer names none, or it would be taken for a refusal of that stream.
+TEST(Follower, AnAppendOfAnOlderTermIsAnsweredWithTheOwnTermAndNoStream) {
   Solo s(3, {1, 4});
   s.from(2, append_of(3, log_id(1, 1), {command(3, 2)}));
   EXPECT_FALSE(s.sent<AppendReply>(2)->accepted);
   EXPECT_EQ(s.sent<AppendReply>(2)->term, Term(4));
+  EXPECT_EQ(s.sent<AppendReply>(2)->epoch, Epoch());
+  s.from(2, Heartbeat{Term(3), Index(1), ReadId(1), Epoch(1), Index()});
+  EXPECT_EQ(s.sent<HeartbeatReply>(2)->term, Term(4));
+  EXPECT_EQ(s.sent<HeartbeatReply>(2)->epoch, Epoch());
   EXPECT_EQ(s.last(), Index(2));
   EXPECT_EQ(s.leader(), 0U);
 }

@@ -207,10 +207,11 @@ TEST(Replication, EntriesBelowTheTailAreAskedFromTheDriver) {
   BootState boot = boot_state(3, std::vector<std::uint64_t>(9, 1));
   Solo s(std::move(boot));
   s.lead({2});  // the blank entry is 10
-  const Epoch epoch = s.sent<Append>(3)->epoch;
-  s.from(3, AppendReply{Term(2), epoch, false, Index(4), Term(1)});
+  const Epoch guess = s.sent<Append>(3)->epoch;
+  s.from(3, AppendReply{Term(2), guess, false, Index(4), Term(1)});
   ASSERT_NE(s.sent<Append>(3), nullptr);
-  EXPECT_TRUE(s.sent<Append>(3)->entries.empty());  // a guess
+  EXPECT_TRUE(s.sent<Append>(3)->entries.empty());  // the next guess
+  const Epoch epoch = s.sent<Append>(3)->epoch;
   s.from(3, AppendReply{Term(2), epoch, true, Index(4), Term()});
   const AppendSpec* spec = s.spec(3);
   ASSERT_NE(spec, nullptr);
@@ -234,8 +235,8 @@ TEST(Replication, EntriesBelowTheTailAreAskedFromTheDriver) {
 TEST(Replication, AnAnswerWithoutNewsDoesNotRepeatTheEntries) {
   Solo s(boot_state(3, std::vector<std::uint64_t>(9, 1)));
   s.lead({2});
+  s.from(3, AppendReply{Term(2), s.sent<Append>(3)->epoch, false, Index(4), Term(1)});
   const Epoch epoch = s.sent<Append>(3)->epoch;
-  s.from(3, AppendReply{Term(2), epoch, false, Index(4), Term(1)});
   s.from(3, AppendReply{Term(2), epoch, true, Index(4), Term()});
   ASSERT_NE(s.spec(3), nullptr);
   for (int copy = 0; copy < 3; ++copy) {
@@ -255,8 +256,8 @@ TEST(Replication, AnAnswerWithoutNewsDoesNotRepeatTheEntries) {
 TEST(Replication, AReadOfTheLogIsWantedAsLongAsItIsTheNext) {
   Solo s(boot_state(3, std::vector<std::uint64_t>(9, 1)));
   s.lead({2});
+  s.from(3, AppendReply{Term(2), s.sent<Append>(3)->epoch, false, Index(4), Term(1), Index(9)});
   const Epoch epoch = s.sent<Append>(3)->epoch;
-  s.from(3, AppendReply{Term(2), epoch, false, Index(4), Term(1), Index(9)});
   s.from(3, AppendReply{Term(2), epoch, true, Index(4), Term()});
   ASSERT_NE(s.spec(3), nullptr);
   const AppendSpec spec = *s.spec(3);

@@ -73,6 +73,28 @@ TEST(Snapshot, APeerThatNeedsWhatIsPurgedWaitsForASnapshot) {
   EXPECT_EQ(s.core.metrics().peers[1].match, Index(7));
 }
 
+// Only the refusal of the append at the purge point says so: that of an earlier guess, repeated by
+// the network while this one is under way, does not.
+TEST(Snapshot, ARepeatedRefusalOfAnEarlierGuessAsksForNone) {
+  Solo s = leader_with_a_laggard(2);
+  const AppendReply early = refusal(s, 1, 1);
+  s.turn({Applied{Index(6), Index(6)}});
+  ASSERT_EQ(s.out.purge, Index(4));
+  s.from(3, early);
+  EXPECT_TRUE(s.out.snapshots.empty());
+  EXPECT_EQ(s.core.metrics().peers[1].state, ProgressState::probe);
+
+  Solo log(boot_state(3, std::vector<std::uint64_t>(9, 1)));
+  log.lead({2});
+  log.from(3, refusal(log, 1, 7));
+  const AppendReply first{Term(2), Epoch(epoch_of(log, 1).value - 1), false, Index(7), Term(1),
+                          Index(7)};
+  const Epoch now = epoch_of(log, 1);
+  log.from(3, first);
+  EXPECT_EQ(epoch_of(log, 1), now);
+  EXPECT_EQ(log.core.metrics().peers[1].next, Index(8));
+}
+
 TEST(Snapshot, AFailedTransferIsAskedForAgain) {
   Solo s = leader_with_a_laggard(2);
   s.turn({Applied{Index(6), Index(6)}});
