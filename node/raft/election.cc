@@ -168,6 +168,7 @@ void Core::State::become_leader() {
   ASPEN_ASSERT(follower_reads.empty());
   role = RoleState::leader;
   leader = self.id;
+  summoned = false;
   term_leader = self;
   ballots.clear();
   heartbeat_elapsed = 0;

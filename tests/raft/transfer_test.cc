@@ -119,6 +119,20 @@ TEST(Transfer, OnlyTheLeadersWordStartsAnElection) {
   EXPECT_NE(s.sent_as<Vote>(3)->after, IoId());  // P1
 }
 
+TEST(Transfer, WhoWonForTheLeaderAsksForItselfTheNextTime) {
+  Solo s(3);
+  s.from(2, append_of(1, log_id(1, 1), {}));
+  s.from(2, TimeoutNow{Term(1)});
+  s.durable();
+  s.from(3, VoteReply{Term(2), true});
+  ASSERT_EQ(s.role(), RoleState::leader);
+  s.from(3, PreVoteReply{Term(5), false});
+  ASSERT_EQ(s.role(), RoleState::follower);
+  s.lead({3});
+  EXPECT_EQ(s.role(), RoleState::leader);
+  EXPECT_EQ(s.term(), 6U);
+}
+
 TEST(Transfer, ANodeThatHearsTheLeaderVotesForTheTarget) {
   Solo s(3);
   s.from(2, append_of(1, log_id(1, 1), {}));
