@@ -17,17 +17,21 @@ struct Identity {
   ClusterId cluster;  // 0 before Init
   PeerId self;        // node id 0 before Init; the incarnation is never empty
   std::string name;
-  // The members that Init listed: the first entry of every member's log. Empty before Init. Later
-  // memberships stand in the log alone.
+  // The members that Init listed: the first entry of every founder's log. For a node that joined:
+  // whom to expect until its log says more. Empty before that. Later memberships stand in the log.
   Config bootstrap;
   // Its log was begun, and must be there from now on.
   bool started = false;
+  // It was added to a cluster that existed: its log begins empty.
+  bool joined = false;
+  // The cluster removed this member: sealed for good, it takes part no more.
+  bool removed = false;
   friend bool operator==(const Identity&, const Identity&) = default;
 
   [[nodiscard]] bool initialised() const noexcept { return cluster.value != 0; }
 };
 
-// Format, identity, checksum.
+// Format, identity, checksum. In the oldest format that can say it.
 [[nodiscard]] std::string encode(const Identity& identity);
 // Possible errors: corrupt (malformed, checksum), unsupported (newer format; detail: the format).
 [[nodiscard]] Result<Identity> decode_identity(std::string_view bytes);

@@ -8,13 +8,17 @@ namespace aspen::replica {
 
 namespace {
 
-// Every member begins with the same first entry: the membership that Init listed.
+// Every founder begins with the same first entry: the membership that Init listed.
 constexpr LogId bootstrap_id{Term(1), Index(1)};
 
-LogBatch bootstrap_batch(const Config& config) {
+// Who joins later gets it from the leader, as the log it joins may begin behind it.
+LogBatch bootstrap_batch(const Identity& identity) {
   LogBatch batch;
   batch.hard_state = HardState{bootstrap_id.term, std::nullopt};
-  batch.entries.push_back(Entry{bootstrap_id, EntryKind::config, Bytes(encode(config))});
+  if (identity.joined) return batch;
+  ASPEN_ASSERT(!identity.bootstrap.empty());
+  batch.entries.push_back(
+      Entry{bootstrap_id, EntryKind::config, Bytes(encode(identity.bootstrap))});
   return batch;
 }
 
@@ -39,7 +43,7 @@ Result<std::shared_ptr<LogStore>> open_begun(const LogOpener::Open& open,
   if (identity.started) {
     return fail(Code::corrupt, "the log is empty but was not: replace this member");
   }
-  Result<void> appended = append_durably(**log, bootstrap_batch(identity.bootstrap));
+  Result<void> appended = append_durably(**log, bootstrap_batch(identity));
   if (!appended) return tl::unexpected<Error>(appended.error());
   log->reset();  // closed before it is opened again
   return open(identity);

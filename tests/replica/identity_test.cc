@@ -34,9 +34,22 @@ TEST(Identity, EveryFlippedBitAndEveryCutIsRefused) {
 
 TEST(Identity, ANewerFormatIsNamed) {
   std::string bytes = encode(placed());
-  bytes[8] = 2;
+  bytes[8] = 3;
   EXPECT_EQ(decode_identity(bytes).error().code, Code::unsupported);
-  EXPECT_EQ(decode_identity(bytes).error().detail, 2U);
+  EXPECT_EQ(decode_identity(bytes).error().detail, 3U);
+}
+
+// An older version reads what it can follow, and refuses what it would not understand.
+TEST(Identity, WhoJoinedOrWasRemovedIsWrittenInANewerFormat) {
+  EXPECT_EQ(encode(placed())[8], 1);
+  Identity joined = placed();
+  joined.joined = true;
+  EXPECT_EQ(encode(joined)[8], 2);
+  EXPECT_EQ(decode_identity(encode(joined)), joined);
+  Identity removed = placed();
+  removed.started = true;
+  removed.removed = true;
+  EXPECT_EQ(decode_identity(encode(removed)), removed);
 }
 
 }  // namespace
