@@ -196,17 +196,19 @@ std::string encode(const Assign& assign) {
   out.u64(assign.cluster.value);
   put(out, assign.self);
   out.bytes(encode(assign.config));
+  // Absent in what Init assigns, which older nodes understand.
+  if (assign.joining) out.u8(1);
   return out.take();
 }
 
 namespace {
 
 // What Init accepts, which the receiver's identity file has room for.
-bool within_limits(const Config& config) {
+bool within_limits(const Config& config, std::size_t members_max) {
   const auto fits = [](const std::string& address) {
     return address.size() <= limits::address_bytes_max;
   };
-  if (config.members.size() > limits::voters_max) return false;
+  if (config.members.size() > members_max) return false;
   return std::ranges::all_of(config.members, [&fits](const Member& member) {
     return member.name.size() <= limits::node_name_bytes_max && fits(member.peer_address) &&
            std::ranges::all_of(member.client_addresses, fits);
@@ -221,12 +223,16 @@ Result<Assign> decode_assign(std::string_view payload) {
   assign.cluster = ClusterId(in.u64());
   assign.self = take_peer(in);
   const std::string_view config_bytes = in.bytes();
+  if (in.left() > 0) {
+    assign.joining = in.u8() == 1;
+    if (!assign.joining) in.fail();
+  }
   if (!in.done() || !assign.cluster || !assign.self.id || assign.self.incarnation.empty()) {
     return fail(Code::invalid_argument, "assignment: malformed");
   }
   Result<Config> config = decode_config(config_bytes);
   if (!config) return fail(Code::invalid_argument, "assignment: malformed membership");
-  if (!within_limits(*config)) {
+  if (!within_limits(*config, assign.joining ? limits::members_max : limits::voters_max)) {
     return fail(Code::invalid_argument,
                 "assignment: up to seven members with names of up to 255 "
                 "and addresses of up to 300 bytes are accepted");

@@ -79,6 +79,8 @@ inline constexpr CastType cast_forward = 2;        // a client's request, sent o
 inline constexpr CastType cast_forward_reply = 3;  // its answer
 inline constexpr CastType cast_state = 4;          // asks another node how it is
 inline constexpr CastType cast_state_reply = 5;
+inline constexpr CastType cast_control = 6;        // a change of the membership or of the leader
+inline constexpr CastType cast_control_reply = 7;  // its result, or why not
 
 struct CastHead {
   CastType type = 0;
@@ -98,6 +100,8 @@ struct Assign {
   ClusterId cluster;
   PeerId self;    // the node id given, and the incarnation it is given to
   Config config;  // whom to expect; the log has the last word
+  // Added to a cluster that exists: its log begins empty. Otherwise `config` is its first entry.
+  bool joining = false;
   friend bool operator==(const Assign&, const Assign&) = default;
 };
 struct AssignReply {
