@@ -21,6 +21,7 @@ struct Arguments {
   std::string profile = "node";
   std::string without_faults;
   std::string without_operations;
+  std::uint64_t salt = 0;
   bool trace = false;
   BatchOptions batch;
   std::string mutant;
@@ -33,6 +34,7 @@ void declare_common(CLI::App& app, Arguments& a) {
   app.add_option("--millis", a.millis, "the same in milliseconds");
   app.add_option("--without-faults", a.without_faults, "leave out these, such as 3,7-12");
   app.add_option("--without-operations", a.without_operations, "leave out these of clients");
+  app.add_option("--salt", a.salt, "another order of turns and other delays");
   app.add_option("--mutant", a.mutant, "with this mistake");
 }
 
@@ -77,7 +79,7 @@ bool read_options(Arguments& a) {
   }
   const Time horizon =
       a.millis != 0 ? a.millis * millisecond : static_cast<Time>(a.seconds * second);
-  a.batch.run = {*profile, horizon, {*faults, *operations}, a.mutant};
+  a.batch.run = {*profile, horizon, {*faults, *operations, a.salt}, a.mutant};
   return true;
 }
 

@@ -115,6 +115,8 @@ struct Plan {
 struct Reduction {
   std::set<std::uint64_t> faults;      // by place in the plan
   std::set<std::uint64_t> operations;  // see operation_id()
+  // Another course of what is left: other delays, another order of turns.
+  std::uint64_t salt = 0;
 };
 [[nodiscard]] constexpr std::uint64_t operation_id(std::size_t client, std::uint64_t number) {
   return number * 1000 + client;

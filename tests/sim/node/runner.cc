@@ -265,6 +265,7 @@ std::string replay_command(std::uint64_t seed, const RunOptions& options) {
   const Reduction& less = options.reduction;
   if (!less.faults.empty()) text += " --without-faults " + to_ranges(less.faults);
   if (!less.operations.empty()) text += " --without-operations " + to_ranges(less.operations);
+  if (less.salt != 0) text += fmt::format(" --salt {}", less.salt);
   if (!options.mutant.empty()) text += " --mutant " + options.mutant;
   return text;
 }

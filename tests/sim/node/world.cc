@@ -34,12 +34,12 @@ World::World(const Plan& plan, const Reduction& reduction, WorldOptions options)
       reduction_(reduction),
       begun_(options.begun),
       root_(plan.seed),
-      sim_(root_.split("world").next()),
+      sim_(root_.split("world", reduction.salt).next()),
       network_(
           [this](Duration delay, std::function<void()> event) {
             sim_.schedule(sim_.now() + delay, std::move(event));
           },
-          root_.split("network"), tuning_of(plan.network)),
+          root_.split("network", reduction.salt), tuning_of(plan.network)),
       trace_(options.print),
       cuts_(plan.nodes, std::vector<int>(plan.nodes)) {
   ASPEN_ASSERT(plan.nodes >= 1 && plan.nodes <= nodes_max);
