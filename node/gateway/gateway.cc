@@ -28,8 +28,14 @@ Phase phase_of(replica::NodePhase phase) {
       return Phase::starting;
     case replica::NodePhase::running:
       return Phase::running;
+    case replica::NodePhase::draining:
+      return Phase::draining;
     case replica::NodePhase::stopping:
       return Phase::stopping;
+    case replica::NodePhase::removed:
+      return Phase::removed;
+    case replica::NodePhase::identity_lost:
+      return Phase::identity_lost;
   }
   ASPEN_UNREACHABLE();
 }
@@ -193,16 +199,40 @@ void Gateway::init(InitRequest request, Deadline deadline, Done<InitResult> done
       });
 }
 
-void Gateway::change_membership(MembershipRequest, Deadline, Done<MembershipResult> done) {
-  done(fail(Code::unsupported, "not served yet"));
+template <class T>
+void Gateway::control(decltype(replica::Control::what) what, Deadline deadline, Done<T> done) {
+  parts_.raft.ask_from_outside(
+      replica::Control{std::move(what), deadline.at},
+      [done = std::move(done)](Result<replica::ControlAnswer>&& answer) {
+        if (!answer) return done(tl::unexpected<Error>(answer.error()));
+        ASPEN_ASSERT(std::holds_alternative<T>(answer->result));
+        done(Reply<T>{to_header(answer->header), std::get<T>(std::move(answer->result))});
+      });
 }
 
-void Gateway::transfer_leadership(NodeId, Deadline, Done<TransferResult> done) {
-  done(fail(Code::unsupported, "not served yet"));
+void Gateway::change_membership(MembershipRequest request, Deadline deadline,
+                                Done<MembershipResult> done) {
+  if (std::holds_alternative<wire::BindMember>(request.what)) {
+    return done(fail(Code::invalid_argument, "members are bound by the leader alone"));
+  }
+  const auto* change = std::get_if<ChangeVoters>(&request.what);
+  if (change != nullptr && change->voters.size() > limits::members_max) {
+    return done(tl::unexpected<Error>(raft::error_of(raft::Refusal::too_many_voters)));
+  }
+  control<MembershipResult>(std::move(request), deadline, std::move(done));
 }
 
+void Gateway::transfer_leadership(NodeId to, Deadline deadline, Done<TransferResult> done) {
+  control<TransferResult>(wire::TransferRequest{to}, deadline, std::move(done));
+}
+
+// Bounded by the core's own time for a hand-over.
 void Gateway::drain(Deadline, Done<DrainResult> done) {
-  done(fail(Code::unsupported, "not served yet"));
+  parts_.raft.ask_from_outside(replica::HandOver{replica::AfterHandOver::refuse_requests},
+                               [done = std::move(done)](Result<replica::HandedOver>&& answer) {
+                                 if (!answer) return done(tl::unexpected<Error>(answer.error()));
+                                 done(Reply<DrainResult>{to_header(answer->header), {}});
+                               });
 }
 
 Health Gateway::health() const {

@@ -49,6 +49,8 @@ class Gateway final : public Service {
   template <class T>
   void propose(const kv::Request& request, Deadline deadline, Done<T> done);
   template <class T>
+  void control(decltype(replica::Control::what) what, Deadline deadline, Done<T> done);
+  template <class T>
   void read(replica::ReadOperation operation, Consistency consistency, Deadline deadline,
             Done<T> done);
 

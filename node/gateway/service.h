@@ -136,7 +136,7 @@ class Service {
   // only if that is the one in force.
   //   AddMember      bound: the node at the address must answer and be empty; it gets its place
   //                  after the commit, from this leader or a later one. Again for a member with the
-  //                  same address (and directory): succeeds with what is in force. A bound voter is
+  //                  same address and directory: succeeds with what is in force. A bound voter is
   //                  refused: add a learner, then promote it. Binding::later never asks the
   //                  address; as a voter it counts at once.
   //   ChangeVoters   all of them are members; new voters have caught up. The same set again

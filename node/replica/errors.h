@@ -18,6 +18,13 @@ inline constexpr Error error_no_leader{Code::no_leader, "etcdserver: no leader"}
 inline constexpr Error error_unknown{
     Code::timed_out, "etcdserver: request timed out, possibly due to previous leader failure"};
 inline constexpr Error error_stopping{Code::shutting_down, "etcdserver: server stopped"};
+inline constexpr Error error_drained{Code::shutting_down,
+                                     "etcdserver: the node is drained: ask another one"};
+inline constexpr Error error_removed{
+    Code::shutting_down, "etcdserver: this member was removed from the cluster: ask another one"};
+// A control request that was sent to the leader.
+inline constexpr Error error_control_unknown{
+    Code::timed_out, "the leader did not answer in time: read the state before trying again"};
 // A write that may be in a log when the replica ends.
 inline constexpr Error error_ended{
     Code::leader_lost, "etcdserver: request timed out, possibly due to connection lost"};

@@ -26,6 +26,8 @@
 #include "node/port/state_store.h"
 #include "node/raft/core.h"
 #include "node/replica/identity.h"
+#include "node/wire/cluster_codec.h"
+#include "node/wire/control_codec.h"
 #include "node/wire/forward_codec.h"
 
 namespace aspen::replica {
@@ -95,6 +97,34 @@ struct ReplicaView {
   kv::Revision revision = 0;
   StateSizes sizes;
   bool disk_full = false;
+  bool draining = false;  // it hands over what it leads and refuses new requests
+  bool removed = false;   // the cluster removed this member
+};
+
+// A change of the membership or a transfer of the leadership. It is sent on to the leader; while
+// none is known, or one is new or busy with another change, it waits. Answered with what is
+// committed, a certain refusal, or leader_lost or timed_out: the outcome is not known.
+struct ControlAnswer {
+  ReplyHeader header;
+  std::variant<wire::MembershipResult, wire::TransferResult> result;  // as asked
+};
+struct Control {
+  using Reply = ControlAnswer;
+  static constexpr actor::Priority priority = actor::Priority::normal;
+  std::variant<wire::MembershipRequest, wire::TransferRequest> what;
+  Instant deadline;
+};
+// The node hands over what it leads. Answered when it leads no more. Possible errors:
+// failed_precondition (nobody can take over), unavailable (another hand-over goes on), timed_out:
+// it goes on leading, and nothing changes.
+struct HandedOver {
+  ReplyHeader header;
+};
+enum class AfterHandOver : std::uint8_t { serve, refuse_requests };
+struct HandOver {
+  using Reply = HandedOver;
+  static constexpr actor::Priority priority = actor::Priority::high;
+  AfterHandOver after = AfterHandOver::serve;
 };
 struct GetView {
   using Reply = ReplicaView;
@@ -123,6 +153,31 @@ struct ForwardRefused {
   static constexpr actor::Priority priority = actor::Priority::high;
   PeerId from;
   wire::ForwardReply reply;
+};
+// A control request that another node accepted, and the answer to one that was sent to it.
+struct ControlReceived {
+  static constexpr actor::Priority priority = actor::Priority::normal;
+  PeerId from;
+  wire::Control control;
+};
+struct ControlAnswered {
+  static constexpr actor::Priority priority = actor::Priority::high;
+  PeerId from;
+  wire::ControlReply reply;
+};
+// Who is at the address of a member to be added (`sequence`: the request), or of a member that is
+// not bound or silent.
+struct AddressProbed {
+  std::uint64_t sequence = 0;
+  Result<wire::ProbeReply> reply;
+};
+struct MemberFound {
+  NodeId member;
+  Result<wire::ProbeReply> reply;
+};
+struct MemberPlaced {
+  NodeId member;
+  Result<void> result;
 };
 // The data directory has got its place in a cluster. `campaign`: this node executed Init.
 struct Initialised {

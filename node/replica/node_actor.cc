@@ -42,12 +42,17 @@ void NodeActor::on(GetNode&&, actor::Responder<NodeState>&& responder, Context& 
         state.identity = self.identity_;
         state.phase = self.identity_.initialised() ? NodePhase::starting : NodePhase::uninitialised;
         if (view && view->running) {
-          state.phase = NodePhase::running;
+          state.phase = view->draining ? NodePhase::draining : NodePhase::running;
           state.replica = std::move(*view);
           if (state.replica.raft.soft.leader.value == 0) {
             state.errors.emplace_back("etcdserver: no leader");
           }
           if (state.replica.disk_full) state.errors.emplace_back("the disk is full");
+        }
+        if (!self.doubt_.empty()) state.phase = NodePhase::identity_lost;
+        if (self.identity_.removed || (view && view->removed) || state.replica.removed) {
+          state.phase = NodePhase::removed;
+          state.errors.emplace_back("the cluster removed this member");
         }
         if (self.stopping_) state.phase = NodePhase::stopping;
         if (!self.doubt_.empty()) state.errors.push_back(self.doubt_);
@@ -270,8 +275,7 @@ void NodeActor::compare_addresses() noexcept {
   const auto& clients = own->client_addresses;
   const bool known =
       std::find(clients.begin(), clients.end(), said.client_address) != clients.end();
-  if (said.client_address.empty() || known) return;
-  ASPEN_ASSERT(!clients.empty());
+  if (said.client_address.empty() || known || clients.empty()) return;
   parts_.log.warn("init", "the cluster knows this node by other addresses than --advertise-client",
                   {{"member", clients.front()}, {"advertised", said.client_address}});
 }
@@ -298,6 +302,7 @@ void NodeActor::on(PlaceAssigned&& message, Context&) noexcept {
   place.cluster = assign.cluster;
   place.self = assign.self;
   place.bootstrap = assign.config;
+  place.joined = assign.joining;
   if (Result<void> taken = take_place(place); !taken) {
     return message.done(tl::unexpected<Error>(taken.error()));
   }

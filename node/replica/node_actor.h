@@ -24,7 +24,15 @@
 
 namespace aspen::replica {
 
-enum class NodePhase : std::uint8_t { uninitialised, starting, running, stopping };
+enum class NodePhase : std::uint8_t {
+  uninitialised,
+  starting,
+  running,
+  draining,
+  stopping,
+  removed,
+  identity_lost,
+};
 
 struct NodeState {
   NodePhase phase = NodePhase::uninitialised;

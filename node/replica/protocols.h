@@ -8,7 +8,8 @@ namespace aspen::replica {
 using RaftProtocol =
     actor::Protocol<Propose, Read, LocalRead, GetView, PeerMessage, PeerLinkChanged,
                     ForwardReceived, ForwardRefused, Initialised, IdentityDoubted, LogDone,
-                    LogStalled, AppliedUpTo, LogRead, RaftTick, OpenAgain>;
+                    LogStalled, AppliedUpTo, LogRead, RaftTick, OpenAgain, Control, HandOver,
+                    ControlReceived, ControlAnswered, AddressProbed, MemberFound, MemberPlaced>;
 using LogOpenerProtocol = actor::Protocol<OpenLog>;
 using LogWriterProtocol = actor::Protocol<WriteLog, PurgeLog, RetryWrite>;
 using ApplierProtocol =

@@ -12,6 +12,7 @@ namespace aspen::replica {
 
 namespace {
 constexpr std::uint64_t ticks_per_publication = 10;
+constexpr std::uint64_t ticks_per_look = 50;  // at members that are not bound, or silent
 // A replica that is further behind its own commit index than this is not ready.
 constexpr std::uint64_t ready_lag_entries_max = 5'000;
 // What an entry may take in the log beyond its size.
@@ -19,7 +20,7 @@ constexpr std::uint64_t full_entry_overhead = 64;
 }  // namespace
 
 void RaftActor::on(PeerMessage&& message, Context&) noexcept {
-  if (!core_.has_value()) return;
+  if (!core_.has_value() || identity_.removed) return;
   // The leader sees a peer that loses appends.
   if (disk_full_ && !has_room_for(message.message)) return;
   core_->step(raft::Received{message.from, std::move(message.message)});
@@ -106,9 +107,10 @@ void RaftActor::on(LogRead&& message, Context&) noexcept {
   outgoing_.push_back({message.to.id, wire::cast_raft, wire::encode(raft::Message(append))});
 }
 
-void RaftActor::on(RaftTick&&, Context&) noexcept {
+void RaftActor::on(RaftTick&&, Context& context) noexcept {
   ++ticks_;
-  if (core_.has_value()) core_->step(raft::Tick{});
+  if (core_.has_value() && !identity_.removed) core_->step(raft::Tick{});
+  if (ticks_ % ticks_per_look == 0) look_after_members(context);
   if (ticks_ % ticks_per_publication == 0) every_tenth_tick();
 }
 
@@ -117,7 +119,9 @@ void RaftActor::on(GetView&&, actor::Responder<ReplicaView>&& responder, Context
   if (core_.has_value()) {
     view = ReplicaView{true,      core_->metrics(), core_->config(), applied_,
                        revision_, sizes_,           disk_full_};
+    view.draining = draining_;
   }
+  view.removed = identity_.removed;
   responder.reply(std::move(view));
 }
 
@@ -146,6 +150,7 @@ void RaftActor::dispatch(raft::Effects&& effects) noexcept {
   if (apply_ && applier_.tell(std::move(*apply_))) apply_.reset();
   grant(effects.reads);
   if (effects.soft && effects.soft->leader.value != 0) route_waiting();
+  if (effects.soft && effects.soft->removed) seal();
   if (effects.purge) {
     // A permission that is lost is given again with the next.
     ASPEN_MAYBE(log_writer_.tell(PurgeLog{*effects.purge}).has_value());
@@ -226,11 +231,7 @@ void RaftActor::on_soft(const raft::SoftState& soft) noexcept {
     ports_.log.info("raft", "leader known", {{"leader", soft.leader}, {"term", soft.term}});
   }
   soft_ = soft;
-}
-
-void RaftActor::on_config(const Config& config) noexcept {
-  config_ = std::make_shared<const Config>(config);
-  ports_.peers.set_members(identity_.cluster, identity_.self, config);
+  note_leader_for_transfers();
 }
 
 void RaftActor::measure_disk() noexcept {
@@ -247,6 +248,7 @@ void RaftActor::measure_disk() noexcept {
 
 void RaftActor::every_tenth_tick() noexcept {
   expire_requests();
+  expire_farewells();
   if (core_.has_value()) {
     measure_disk();
     publish_metrics();
@@ -256,7 +258,12 @@ void RaftActor::every_tenth_tick() noexcept {
 
 void RaftActor::publish_health() noexcept {
   Health health;
-  if (!doubt_.empty()) {
+  if (identity_.removed) {
+    health.reason =
+        "this member was removed from the cluster: it can join again with an empty data directory";
+  } else if (draining_) {
+    health.reason = "the node is drained";
+  } else if (!doubt_.empty()) {
     health.reason = doubt_;
   } else if (waits_for_room_) {
     health.reason = "the disk has no room for the log";

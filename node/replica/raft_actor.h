@@ -9,14 +9,17 @@
 // its client notices latency only. What is not known at the deadline is reported as unknown.
 //
 // Owner: the replica's supervisor. A restart rebuilds everything from disk, under the same ref.
-// Bounds: requests_pending_max proposals and as many reads; replica_mailbox_max messages.
+// Bounds: requests_pending_max proposals and as many reads; controls_pending_max changes of the
+// membership; replica_mailbox_max messages.
 #pragma once
 
 #include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "node/actor/actor.h"
@@ -96,6 +99,14 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   void on(LogRead&& message, Context& context) noexcept;
   void on(RaftTick&& message, Context& context) noexcept;
   void on(OpenAgain&& message, Context& context) noexcept;
+  void on(Control&& message, actor::Responder<ControlAnswer>&& responder,
+          Context& context) noexcept;
+  void on(HandOver&& message, actor::Responder<HandedOver>&& responder, Context& context) noexcept;
+  void on(ControlReceived&& message, Context& context) noexcept;
+  void on(ControlAnswered&& message, Context& context) noexcept;
+  void on(AddressProbed&& message, Context& context) noexcept;
+  void on(MemberFound&& message, Context& context) noexcept;
+  void on(MemberPlaced&& message, Context& context) noexcept;
 
  private:
   struct Proposal {
@@ -117,7 +128,34 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
     NodeId from;
     wire::ForwardReply refusal;  // complete but for its code
   };
-  struct HandedOver {
+  // A request to change the membership or the leader, of this node's clients.
+  struct ControlRequest {
+    enum class Stage : std::uint8_t { probing, waiting, sent } stage = Stage::waiting;
+    std::variant<wire::MembershipRequest, wire::TransferRequest> what;
+    Instant deadline;
+    actor::Responder<ControlAnswer> responder;
+    std::optional<wire::ControlRefusal> last_refusal;
+  };
+  // One that the core has, or that is being answered. `from` 0: this node's own; the sequence 0:
+  // nobody waits.
+  struct ServedControl {
+    NodeId from;
+    std::uint64_t origin = 0;
+    std::uint64_t sequence = 0;
+    NodeId subject;
+    bool hands_over = false;  // for hand_over_
+  };
+  using ControlOutcome = decltype(wire::ControlReply::what);
+  struct PendingHandOver {
+    AfterHandOver after = AfterHandOver::serve;
+    actor::Responder<HandedOver> responder;
+  };
+  // No member any more, and not cut off before it had time to learn it.
+  struct Farewell {
+    Member member;
+    std::optional<Instant> until;  // set when the change is committed
+  };
+  struct Batch {
     Index through;
     std::uint64_t bytes = 0;
   };
@@ -140,7 +178,6 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   void hand_over(raft::CommitRange&& range) noexcept;
   void queue(ApplyCommitted&& apply) noexcept;
   void on_soft(const raft::SoftState& soft) noexcept;
-  void on_config(const Config& config) noexcept;
   void flush_outgoing() noexcept;
   void every_tenth_tick() noexcept;
   void publish_health() noexcept;
@@ -162,8 +199,34 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   void grant(const std::vector<raft::ReadGrant>& grants) noexcept;
   void refuse_forward(NodeId to, wire::ForwardReply reply, Code code) noexcept;
   void expire_requests() noexcept;
+  void fail_requests(const Error& certain) noexcept;
   // The request of this boot that the entry carries, if somebody still waits for it.
   [[nodiscard]] std::optional<Waiting> take_if_mine(const Entry& entry) noexcept;
+
+  // ---- raft_actor_control.cc
+  void probe_address(std::uint64_t sequence, Context& context) noexcept;
+  void route_control(std::uint64_t sequence) noexcept;
+  void route_controls() noexcept;
+  void serve(const ServedControl& origin, const decltype(wire::Control::what)& what) noexcept;
+  void serve_change(ServedControl origin, const wire::MembershipRequest& request) noexcept;
+  void serve_transfer(const ServedControl& origin, const wire::TransferRequest& request) noexcept;
+  void complete_control(std::uint64_t number, const raft::Completion& completion) noexcept;
+  void finish_hand_over(const raft::Completion& completion) noexcept;
+  void answer_control(const ServedControl& origin, ControlOutcome outcome) noexcept;
+  void settle_control(std::uint64_t sequence, ControlOutcome outcome) noexcept;
+  void note_leader_for_transfers() noexcept;
+  void expire_controls() noexcept;
+  void fail_controls(const Error& unsent) noexcept;
+  [[nodiscard]] ReplyHeader control_header() const noexcept;
+
+  // ---- raft_actor_members.cc
+  void on_config(const Config& config) noexcept;
+  void tell_members() noexcept;
+  void expire_farewells() noexcept;
+  void look_after_members(Context& context) noexcept;
+  void adopt(const Member& member, const wire::ProbeReply& found, Context& context) noexcept;
+  void place(const Member& member) noexcept;
+  void seal() noexcept;
 
   const ReplicaPorts ports_;
   const ReplicaOptions options_;
@@ -188,6 +251,14 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   SequenceTable<Proposal> proposals_;
   SequenceTable<PendingLinearizableRead> reads_;
   SequenceTable<Foreign> foreign_;
+  SequenceTable<ControlRequest> controls_;
+  SequenceTable<ServedControl> served_controls_;
+  std::optional<PendingHandOver> hand_over_;
+  bool draining_ = false;
+  std::vector<Farewell> farewells_;     // at most limits::members_max
+  std::optional<Instant> silent_from_;  // removed: when the links end
+  std::set<NodeId> probing_;            // members asked who they are: at most limits::members_max
+  actor::Ref<RaftProtocol> self_;
   Term applied_term_;    // of the last entry handed over
   bool routed_ = false;  // the core was stepped for a request since the last flush
 
@@ -196,7 +267,7 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   std::deque<WriteLog> writes_;          // not accepted by the log writer's mailbox yet
   std::optional<ApplyCommitted> apply_;  // not accepted by the applier's mailbox yet
   std::vector<PendingRead> local_reads_;
-  std::deque<HandedOver> handed_over_;  // whose payloads the applier still holds
+  std::deque<Batch> handed_over_;  // whose payloads the applier still holds
   std::uint64_t handed_over_bytes_ = 0;
 
   std::shared_ptr<const Config> config_;

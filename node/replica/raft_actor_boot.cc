@@ -56,7 +56,9 @@ RaftActor::RaftActor(const ReplicaPorts& ports, const ReplicaOptions& options)
       gauges_(std::make_unique<Gauges>(ports.telemetry)),
       proposals_(limits::requests_pending_max, 1, limits::proposals_bytes_max),
       reads_(limits::requests_pending_max, 1, limits::reads_bytes_max),
-      foreign_(limits::requests_pending_max) {
+      foreign_(limits::requests_pending_max),
+      controls_(limits::controls_pending_max),
+      served_controls_(limits::controls_pending_max) {
   register_absent(ports.telemetry);
   register_early(ports.telemetry);
 }
@@ -70,8 +72,9 @@ Result<void> RaftActor::pre_start(Context& context) noexcept {
     return tl::unexpected<Error>(identity.error());
   }
   identity_ = std::move(*identity);
+  self_ = context.self();
   tick_ = context.every(tick_interval, RaftTick{});
-  if (!identity_.initialised()) {
+  if (!identity_.initialised() || identity_.removed) {
     publish_health();
     return {};
   }

@@ -9,24 +9,11 @@
 #include "node/replica/gauges.h"
 #include "node/replica/raft_actor.h"
 #include "node/replica/read_size.h"
+#include "node/replica/request_ids.h"
 
 namespace aspen::replica {
 
 namespace {
-
-// A core's request id says which table its request stands in.
-enum class Kind : std::uint8_t { own = 0, read = 1, foreign = 2 };
-constexpr unsigned kind_bits = 2;
-
-raft::RequestId request_id(Kind kind, std::uint64_t number) {
-  return raft::RequestId(number << kind_bits | static_cast<std::uint64_t>(kind));
-}
-Kind kind_of(raft::RequestId id) {
-  return static_cast<Kind>(id.value & ((1U << kind_bits) - 1));
-}
-std::uint64_t number_of(raft::RequestId id) {
-  return id.value >> kind_bits;
-}
 
 // What the leader's refusal means to the client. Precondition: certainly_not_applied(code).
 Error error_of_refusal(Code code) {
@@ -41,6 +28,8 @@ Error error_of_refusal(Code code) {
 
 std::optional<Error> RaftActor::refusal(Instant deadline) const noexcept {
   if (!identity_.initialised()) return error_uninitialised;
+  if (identity_.removed) return error_removed;
+  if (draining_) return error_drained;
   if (deadline <= ports_.clock.now()) return error_late;
   return std::nullopt;
 }
@@ -97,7 +86,7 @@ void RaftActor::route(std::uint64_t sequence) noexcept {
     proposal->attempted = soft.term;
     const auto time_ms = static_cast<std::uint64_t>(ports_.clock.wall().ns / 1'000'000);
     core_->step(
-        raft::Propose{request_id(Kind::own, sequence), EntryKind::command,
+        raft::Propose{request_id(RequestKind::own, sequence), EntryKind::command,
                       kv::encode_command({{boot_, sequence}, time_ms}, proposal->request.view())});
   } else if (soft.leader.value != 0) {
     proposal->attempted = soft.term;
@@ -112,7 +101,7 @@ void RaftActor::route_read(std::uint64_t number) noexcept {
   ASPEN_ASSERT(read != nullptr);
   read->waits_for_leader = !core_.has_value() || core_->soft().leader.value == 0;
   routed_ = true;
-  if (!read->waits_for_leader) core_->step(raft::Read{request_id(Kind::read, number)});
+  if (!read->waits_for_leader) core_->step(raft::Read{request_id(RequestKind::read, number)});
 }
 
 void RaftActor::route_waiting() noexcept {
@@ -126,6 +115,7 @@ void RaftActor::route_waiting() noexcept {
     if (read.waits_for_leader) numbers.push_back(number);
   });
   for (const std::uint64_t number : numbers) route_read(number);
+  route_controls();
 }
 
 // Safety: an entry of `applied_term` was handed over. A proposal of an earlier term that was not
@@ -143,16 +133,18 @@ void RaftActor::route_overtaken(Term applied_term) noexcept {
 void RaftActor::complete(const raft::Completion& completion) noexcept {
   const std::uint64_t number = number_of(completion.request);
   switch (kind_of(completion.request)) {
-    case Kind::own:
+    case RequestKind::own:
       return complete_own(number, completion);
-    case Kind::read: {
+    case RequestKind::read: {
       // A read has no effect: it waits for the next leader, or for its deadline.
       PendingLinearizableRead* read = reads_.find(number);
       if (read != nullptr) read->waits_for_leader = true;
       return;
     }
-    case Kind::foreign:
+    case RequestKind::foreign:
       return complete_foreign(number, completion);
+    case RequestKind::control:
+      return complete_control(number, completion);
   }
   ASPEN_UNREACHABLE();
 }
@@ -171,9 +163,10 @@ void RaftActor::complete_own(std::uint64_t sequence, const raft::Completion& com
       break;
   }
   proposal->attempted = Term();
-  const bool leaderless =
-      completion.reason == Code::not_leader || completion.reason == Code::no_leader;
-  if (leaderless) return;
+  // Without a leader, or while one hands over to the next, it waits and is proposed again.
+  const bool waits = completion.reason == Code::not_leader ||
+                     completion.reason == Code::no_leader || completion.reason == Code::unavailable;
+  if (waits) return;
   gauges_->proposals_failed.add(1);
   std::optional<Proposal> taken = proposals_.take(sequence);
   const bool full = completion.reason == Code::overloaded;
@@ -210,7 +203,7 @@ void RaftActor::on(ForwardReceived&& message, Context&) noexcept {
   const std::uint64_t number = foreign_.insert(Foreign{message.from.id, reply});
   const auto time_ms = static_cast<std::uint64_t>(ports_.clock.wall().ns / 1'000'000);
   core_->step(raft::Propose{
-      request_id(Kind::foreign, number), EntryKind::command,
+      request_id(RequestKind::foreign, number), EntryKind::command,
       kv::encode_command({{forward.origin, forward.sequence}, time_ms}, forward.request.view())});
 }
 
@@ -254,7 +247,7 @@ void RaftActor::grant(const std::vector<raft::ReadGrant>& grants) noexcept {
   }
   ExecuteReads granted{Index(), {}, soft_.term, config_};
   for (const raft::ReadGrant& each : grants) {
-    ASPEN_ASSERT(kind_of(each.request) == Kind::read);
+    ASPEN_ASSERT(kind_of(each.request) == RequestKind::read);
     std::optional<PendingLinearizableRead> read = reads_.take(number_of(each.request));
     if (!read.has_value()) continue;  // it timed out
     if (ports_.clock.now() - read->arrived > slow_read) gauges_->slow_reads.add(1);
@@ -287,23 +280,32 @@ void RaftActor::expire_requests() noexcept {
     std::optional<PendingLinearizableRead> read = reads_.take(number);
     read->responder.fail(read->waits_for_leader ? error_no_leader : error_late);
   }
+  expire_controls();
   if (soft_.leader.value != 0) route_waiting();
 }
 
-void RaftActor::post_stop(Context&) noexcept {
+// Requests that wait for what this replica will not do any more; `certain`: those that certainly
+// have no effect.
+void RaftActor::fail_requests(const Error& certain) noexcept {
   std::vector<std::uint64_t> numbers;
   proposals_.for_each(
       [&numbers](std::uint64_t sequence, const Proposal&) { numbers.push_back(sequence); });
   for (const std::uint64_t sequence : numbers) {
     std::optional<Proposal> proposal = proposals_.take(sequence);
-    proposal->responder.fail(proposal->attempted == Term() ? error_stopping : error_ended);
+    proposal->responder.fail(proposal->attempted == Term() ? certain : error_ended);
   }
   numbers.clear();
   reads_.for_each([&numbers](std::uint64_t number, const PendingLinearizableRead&) {
     numbers.push_back(number);
   });
-  for (const std::uint64_t number : numbers) reads_.take(number)->responder.fail(error_stopping);
-  for (PendingRead& read : local_reads_) read.responder.fail(error_stopping);
+  for (const std::uint64_t number : numbers) reads_.take(number)->responder.fail(certain);
+  for (PendingRead& read : local_reads_) read.responder.fail(certain);
+  local_reads_.clear();
+  fail_controls(certain);
+}
+
+void RaftActor::post_stop(Context&) noexcept {
+  fail_requests(error_stopping);
   // Handed over and not accepted by the applier: committed, but nobody will say so.
   if (apply_) {
     for (Waiting& waiting : apply_->waiting) waiting.responder.fail(error_ended);

@@ -38,6 +38,13 @@ class Probe final : public actor::Actor<Probe, RaftProtocol> {
   void on(IdentityDoubted&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
   void on(OpenAgain&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
   void on(RaftTick&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(Control&&, actor::Responder<ControlAnswer>&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(HandOver&&, actor::Responder<HandedOver>&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(ControlReceived&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(ControlAnswered&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(AddressProbed&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(MemberFound&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(MemberPlaced&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
 
  private:
   Told& told_;

@@ -75,6 +75,13 @@ void SimNode::crash(std::optional<std::size_t> kept) {
 void SimNode::cast(std::vector<OutgoingCast> casts) {
   for (OutgoingCast& each : casts) {
     if (cluster.unsent && cluster.unsent(each)) {
+      if (each.type == wire::cast_control) {
+        const wire::Control control = wire::decode_control(each.payload).value();
+        told(raft.tell(ControlAnswered{
+            {each.to, {}},
+            {control.origin, control.sequence,
+             wire::ControlRefusal{raft::Refusal::none, wire::Objection::not_leader}}}));
+      }
       if (each.type != wire::cast_forward) continue;
       const wire::Forward forward = wire::decode_forward(each.payload).value();
       told(raft.tell(ForwardRefused{
@@ -83,14 +90,20 @@ void SimNode::cast(std::vector<OutgoingCast> casts) {
     }
     SimNode* to = cluster.find(each.to);
     if (to == nullptr || cluster.isolated.count(index) > 0 ||
-        cluster.isolated.count(to->index) > 0 || (cluster.lose && cluster.lose(each))) {
+        cluster.isolated.count(to->index) > 0 || (cluster.lose && cluster.lose(each)) ||
+        members.find(each.to) == nullptr) {
       continue;
     }
     const PeerId from = identity.identity->self;
     cluster.world.schedule(cluster.world.now() + std::chrono::milliseconds(1), [to, from,
                                                                                 cast = each] {
-      if (to->system == nullptr) return;
-      if (cast.type == wire::cast_raft) {
+      if (to->system == nullptr || to->members.find(from.id) == nullptr) return;
+      if (cast.type == wire::cast_control) {
+        told(to->raft.tell(ControlReceived{from, wire::decode_control(cast.payload).value()}));
+      } else if (cast.type == wire::cast_control_reply) {
+        told(
+            to->raft.tell(ControlAnswered{from, wire::decode_control_reply(cast.payload).value()}));
+      } else if (cast.type == wire::cast_raft) {
         told(to->raft.tell(PeerMessage{from, wire::decode_raft(cast.payload).value()}));
       } else if (cast.type == wire::cast_forward) {
         told(to->raft.tell(ForwardReceived{from, wire::decode_forward(cast.payload).value()}));
@@ -152,13 +165,30 @@ SimNode::ReadAnswer SimNode::get(const std::string& key, Duration timeout) {
   return answer;
 }
 
+SimNode::ControlSlot SimNode::control(decltype(Control::what) what, Duration timeout) {
+  auto answer = std::make_shared<std::optional<Result<ControlAnswer>>>();
+  raft.ask_from_outside(Control{std::move(what), cluster.world.now() + timeout},
+                        [answer](Result<ControlAnswer>&& reply) { *answer = std::move(reply); });
+  return answer;
+}
+
+// The answers outlive these calls: from inside a handler of the node asked, they come later.
+NodePhase SimNode::phase() {
+  const auto answer = std::make_shared<std::optional<Result<NodeState>>>();
+  if (system == nullptr) return NodePhase::uninitialised;
+  node.ask_from_outside(GetNode{},
+                        [answer](Result<NodeState>&& seen) { *answer = std::move(seen); });
+  cluster.world.run_until_idle();
+  return *answer && **answer ? (**answer)->phase : NodePhase::uninitialised;
+}
+
 ReplicaView SimNode::view() {
-  std::optional<Result<ReplicaView>> answer;
+  const auto answer = std::make_shared<std::optional<Result<ReplicaView>>>();
   if (system == nullptr) return {};
   raft.ask_from_outside(GetView{},
-                        [&answer](Result<ReplicaView>&& view) { answer = std::move(view); });
+                        [answer](Result<ReplicaView>&& seen) { *answer = std::move(seen); });
   cluster.world.run_until_idle();
-  return answer && *answer ? std::move(**answer) : ReplicaView{};
+  return *answer && **answer ? std::move(***answer) : ReplicaView{};
 }
 
 SimCluster::SimCluster(std::size_t count, std::uint64_t seed) : world(seed), prng(seed) {
@@ -177,9 +207,10 @@ SimNode* SimCluster::find(NodeId id) {
   return nullptr;
 }
 
-InitCluster SimCluster::init_request() const {
+InitCluster SimCluster::init_request(std::size_t members) const {
   InitCluster request;
   for (const auto& node : nodes) {
+    if (request.members.size() == members) break;
     const std::string& name = node->identity.identity->name;
     request.members.push_back({name, name + ":2380", {name + ":2379"}});
   }
@@ -187,10 +218,11 @@ InitCluster SimCluster::init_request() const {
   return request;
 }
 
-void SimCluster::init() {
+void SimCluster::init(std::size_t members) {
   std::optional<Result<Identity>> answer;
-  at(0).node.ask_from_outside(
-      init_request(), [&answer](Result<Identity>&& identity) { answer = std::move(identity); });
+  at(0).node.ask_from_outside(init_request(members), [&answer](Result<Identity>&& identity) {
+    answer = std::move(identity);
+  });
   ASPEN_ASSERT(run_until([&] { return answer.has_value(); }));
   ASPEN_ASSERT(answer->has_value());
   ASPEN_ASSERT(run_until([this] { return leader().has_value(); }));

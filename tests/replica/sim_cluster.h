@@ -98,7 +98,11 @@ class SimNode final : public Peers {
   Answer put(const std::string& key, const std::string& value, Duration timeout);
   using ReadAnswer = std::shared_ptr<std::optional<Result<ReadReply>>>;
   ReadAnswer get(const std::string& key, Duration timeout);
+  using ControlSlot = std::shared_ptr<std::optional<Result<ControlAnswer>>>;
+  ControlSlot control(decltype(Control::what) what, Duration timeout);
   [[nodiscard]] ReplicaView view();
+  [[nodiscard]] NodePhase phase();
+  [[nodiscard]] NodeId id() const { return identity.identity->self.id; }
 
   SimCluster& cluster;
   std::size_t index;
@@ -125,8 +129,11 @@ class SimCluster {
   ~SimCluster();
 
   // Init at node 0, which must succeed, and a leader.
-  void init();
-  [[nodiscard]] InitCluster init_request() const;
+  void init() { init(nodes.size()); }
+  // The first nodes alone: the others stay empty.
+  void init(std::size_t members);
+  [[nodiscard]] InitCluster init_request() const { return init_request(nodes.size()); }
+  [[nodiscard]] InitCluster init_request(std::size_t members) const;
   void run_for(Duration duration) { world.run_for(duration); }
   // Runs until the condition holds. False if it does not within a minute of virtual time.
   bool run_until(const std::function<bool()>& condition);
