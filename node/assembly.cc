@@ -1,8 +1,10 @@
 #include "node/assembly.h"
 
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstdlib>
+#include <future>
 #include <utility>
 
 #include "node/actor/thread_system.h"
@@ -38,6 +40,7 @@ namespace {
 constexpr std::size_t consensus_worker = 0;
 constexpr std::size_t workers = 5;  // consensus and links, log, state, reads, reads of the log
 constexpr std::uint64_t state_open_bytes = 8 * 1024 * 1024;
+constexpr Duration hand_over_time = std::chrono::seconds(2);
 constexpr Duration drain_time = std::chrono::seconds(3);
 constexpr Duration stop_time = std::chrono::seconds(10);
 
@@ -121,6 +124,7 @@ struct Assembly::Parts {
   [[nodiscard]] std::unique_ptr<StartFailure> serve();
   [[nodiscard]] Result<std::shared_ptr<LogStore>> open_log(const replica::Identity& identity);
   [[nodiscard]] std::uint64_t memory_limit() const;
+  [[nodiscard]] std::string control_socket() const;
   [[nodiscard]] replica::ReplicaPorts replica_ports();
   [[nodiscard]] replica::ReplicaOptions replica_options() const;
 
@@ -356,7 +360,7 @@ std::unique_ptr<StartFailure> Assembly::Parts::spawn_actors() {
     return damage.file.empty() ? std::string() : adapter::segment_log::describe(damage);
   });
   memory.identity = {identity.cluster, identity.self, identity.name};
-  memory.members = identity.bootstrap;
+  if (!identity.removed) memory.members = identity.bootstrap;
   cluster::NodeServerOptions server_options;
   server_options.listen_address = config.listen_peer;
   Transport& links =
@@ -389,6 +393,15 @@ std::unique_ptr<StartFailure> Assembly::Parts::spawn_actors() {
   return nullptr;
 }
 
+// Empty if the path is too long for the address of a socket.
+std::string Assembly::Parts::control_socket() const {
+  std::string path = config.data_dir + "/control.sock";
+  if (path.size() < sizeof(sockaddr_un::sun_path)) return path;
+  log.warn("node", "no control socket: the path of the data directory is too long",
+           {{"data_dir", config.data_dir}});
+  return {};
+}
+
 std::unique_ptr<StartFailure> Assembly::Parts::serve() {
   gateway = std::make_unique<gateway::Gateway>(gateway::Gateway::Parts{clock, health, raft, node},
                                                gateway::GatewayOptions{config.election_timeout});
@@ -399,6 +412,7 @@ std::unique_ptr<StartFailure> Assembly::Parts::serve() {
   options.memory_bytes = client_memory(memory_limit());
   options.answers_bytes_max = static_cast<std::size_t>(
       std::min<std::uint64_t>(limits::answers_in_flight_bytes_max, client_memory(memory_limit())));
+  options.control_socket = control_socket();
   Result<std::unique_ptr<adapter::GrpcServer>> served = adapter::GrpcServer::start(
       options, {*gateway, clock, telemetry, client_certificates.get(), &log});
   if (!served) return failure("--listen-client " + config.listen_client, served.error());
@@ -433,10 +447,29 @@ std::unique_ptr<StartFailure> Assembly::start() {
   return nullptr;
 }
 
+// Before clients are drained, so that the others need no election. A node that is alone, or whose
+// peers are, goes on with the stop.
+void Assembly::hand_over() {
+  Parts& parts = *parts_;
+  if (!parts.raft) return;
+  const auto done = std::make_shared<std::promise<void>>();
+  std::future<void> handed_over = done->get_future();
+  parts.raft.ask_from_outside(
+      replica::HandOver{}, [done, &log = parts.log](Result<replica::HandedOver>&& answer) {
+        if (!answer)
+          log.info("node", "the leadership was not handed over", {{"error", answer.error()}});
+        done->set_value();
+      });
+  if (handed_over.wait_for(hand_over_time) != std::future_status::ready) {
+    parts.log.warn("node", "the leadership was not handed over in time");
+  }
+}
+
 void Assembly::stop() {
   Parts& parts = *parts_;
   // First, so that nobody is sent here while clients are drained.
   parts.health.stop();
+  hand_over();
   if (parts.node && !parts.node.tell(replica::Stopping{})) {
     parts.log.warn("node", "the node's actor did not hear of the stop");
   }

@@ -40,6 +40,8 @@ class Assembly {
   void stop();
 
  private:
+  void hand_over();
+
   struct Parts;
   std::unique_ptr<Parts> parts_;
 };

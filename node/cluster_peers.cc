@@ -6,6 +6,7 @@
 
 #include "node/base/assert.h"
 #include "node/base/limits.h"
+#include "node/wire/control_codec.h"
 #include "node/wire/forward_codec.h"
 #include "node/wire/raft_codec.h"
 
@@ -43,6 +44,16 @@ cluster::CastHandler handler_of(Decode decode, Ref ref, LogSink& log) {
 // A forward that certainly did not leave is refused here and now: the replica may send it again,
 // where it would wait for an answer in vain. Raft's own messages are repeated by their protocol.
 void refuse_unsent(const actor::Ref<replica::RaftProtocol>& raft, const cluster::Cast& cast) {
+  if (cast.type == wire::cast_control) {
+    const Result<wire::Control> control = wire::decode_control(cast.payload);
+    ASPEN_ASSERT(control.has_value());  // this node encoded it
+    const wire::ControlReply reply{
+        control->origin, control->sequence,
+        wire::ControlRefusal{raft::Refusal::none, wire::Objection::not_leader}};
+    ASPEN_MAYBE(
+        raft.tell(replica::ControlAnswered{{cast.to, cast.incarnation}, reply}).has_value());
+    return;
+  }
   if (cast.type != wire::cast_forward) return;
   const Result<wire::Forward> forward = wire::decode_forward(cast.payload);
   ASPEN_ASSERT(forward.has_value());  // this node encoded it
@@ -105,6 +116,10 @@ void connect_handlers(cluster::NodeMemory& memory, const ClusterTargets& targets
       handler_of<replica::ForwardReceived>(wire::decode_forward, raft, targets.log);
   memory.handlers[wire::cast_forward_reply] =
       handler_of<replica::ForwardRefused>(wire::decode_forward_reply, raft, targets.log);
+  memory.handlers[wire::cast_control] =
+      handler_of<replica::ControlReceived>(wire::decode_control, raft, targets.log);
+  memory.handlers[wire::cast_control_reply] =
+      handler_of<replica::ControlAnswered>(wire::decode_control_reply, raft, targets.log);
   memory.unsent_handler = [raft](const cluster::Cast& cast) { refuse_unsent(raft, cast); };
   memory.assign_handler = [node](const wire::Assign& assign,
                                  actor::Responder<wire::AssignReply> answer) {
