@@ -204,7 +204,7 @@ void Cell::on(control::Start&& start) noexcept {
   set_address(generation(), true);
   ASPEN_ASSERT(instance_ == nullptr);
   instance_ = blueprint_->create();
-  phase_ = Phase::running;
+  enter(Phase::running);
   if (blueprint_->type.pre_start != nullptr) {
     const Result<void> ready = blueprint_->type.pre_start(*this);
     if (!ready) fail(ready.error());
@@ -219,7 +219,7 @@ void Cell::begin_end() noexcept {
   ASPEN_ASSERT(end_wanted());
   end_batch();
   if (phase_ != Phase::running) return;  // batch_end failed, and has ended it
-  phase_ = Phase::ending;
+  enter(Phase::ending);
   // After a failure the mailbox stays open: the supervisor may restart.
   if (!failure_.has_value()) set_address(generation(), false);
   stop_next_child();
@@ -232,7 +232,7 @@ void Cell::finish_end() noexcept {
     blueprint_->type.post_stop(*this);
   }
   destroy_instance();
-  phase_ = Phase::ended;
+  enter(Phase::ended);
   if (supervisor_.endpoint == nullptr) {
     system_.root_ended(failure_);
   } else if (retire_when_ended_) {
@@ -271,7 +271,7 @@ void Cell::retire() noexcept {
   refused_.set(0);
   late_answers_.set(0);
   restarts_.set(0);
-  phase_ = Phase::unborn;
+  enter(Phase::unborn);
   system_.release(*this);
 }
 
@@ -290,7 +290,7 @@ void Cell::crash() noexcept {
   destroy_instance();
   cold_.reset();
   blueprint_.reset();
-  phase_ = Phase::unborn;
+  enter(Phase::unborn);
   started_ = false;
   stop_requested_ = false;
   failure_.reset();
@@ -318,7 +318,7 @@ void Cell::on(control::Kill&&) noexcept {
   }
   retire_when_ended_ = true;
   started_ = false;  // no post_stop
-  phase_ = Phase::ending;
+  enter(Phase::ending);
   set_address(generation(), false);
   while (cold_ != nullptr && !cold_->children.empty()) {
     part_with(cold_->children.back().address, Parting::kill, std::nullopt);

@@ -34,6 +34,10 @@ namespace aspen::actor {
 
 class System;
 
+// What an operator sees of an actor's life. `restarting`: it has ended, its supervisor decides, or
+// its back-off runs.
+enum class ActorState : std::uint8_t { starting, running, stopping, restarting };
+
 // A child that its supervisor has given up or that ended for good.
 struct ChildEnd {
   Address child;  // compare with Ref::address()
@@ -186,8 +190,11 @@ class Cell final : public Endpoint {
   [[nodiscard]] std::uint64_t late_answers() const noexcept { return late_answers_.get(); }
   [[nodiscard]] std::uint64_t restarts() const noexcept { return restarts_.get(); }
   [[nodiscard]] std::uint32_t depth() const noexcept { return mailbox_.depth(); }
+  [[nodiscard]] std::uint32_t mailbox_max() const noexcept { return mailbox_.capacity(); }
+  [[nodiscard]] ActorState state() const noexcept { return ActorState(shown_state_.get()); }
 
  private:
+  // As ActorState.
   enum class Phase : std::uint8_t { unborn, running, ending, ended };
   enum class ChildState : std::uint8_t { running, backing_off, stopping };
   struct Child {
@@ -215,6 +222,10 @@ class Cell final : public Endpoint {
   [[nodiscard]] Order last_order() const noexcept;
   template <class C>
   [[nodiscard]] TimerId arm_control(Instant at, C what);
+  void enter(Phase phase) noexcept {
+    phase_ = phase;
+    shown_state_.set(static_cast<std::uint64_t>(phase));
+  }
   [[nodiscard]] bool end_wanted() const noexcept { return stop_requested_ || failure_.has_value(); }
 
   void begin_end() noexcept;
@@ -248,6 +259,7 @@ class Cell final : public Endpoint {
   Tally dropped_;
   Tally late_answers_;
   Tally restarts_;
+  Tally shown_state_;
   Tally stop_wanted_;
 };
 

@@ -221,6 +221,9 @@ class Mailbox {
   // From now on a remote push asks its caller to hand the actor over. False if something arrived.
   [[nodiscard]] bool try_rest() noexcept;
 
+  [[nodiscard]] std::uint32_t capacity() const noexcept {
+    return capacity_.load(std::memory_order_relaxed);
+  }
   void set_capacity(std::uint32_t capacity) noexcept {
     capacity_.store(capacity, std::memory_order_relaxed);
   }

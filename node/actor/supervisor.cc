@@ -29,7 +29,7 @@ Result<Address> Cell::spawn(std::unique_ptr<Blueprint> blueprint) {
   if (children.size() >= limits::children_max) {
     return aspen::fail(Code::overloaded, "too many children", children.size());
   }
-  const Result<Address> child = system_.create(*blueprint, home_);
+  const Result<Address> child = system_.create(*blueprint, home_, number_);
   if (!child) return child;
   children.push_back({*child, blueprint->options, {}});
   send_control(*child, control::Start{std::move(blueprint), address()});
@@ -76,13 +76,17 @@ void Cell::restart_child(Child& child, const control::Ended& ended) noexcept {
     // Safety: a second instance beside what still runs of the first would be two owners of one
     // thing. Nobody above may restart it either: only the end of the process ends what is stuck.
     if (abandoned) ending_ = Ending::abandoned;
-    fail(
-        ended.error.value_or(Error{Code::failed_precondition, "a permanent actor keeps stopping"}));
+    const Error why =
+        ended.error.value_or(Error{Code::failed_precondition, "a permanent actor keeps stopping"});
+    system_.note_failure(child.address, {{}, {}, why, Remedy::escalate, {}});
+    fail(why);
     part_with(child.address, Parting::retire, ended.error);
     return;
   }
   Prng jitter = prng().split("backoff", ++cold_->backoffs);
   const Duration delay = backoff(options, window.recent(), jitter);
+  const Error why = ended.error.value_or(Error{});
+  system_.note_failure(child.address, {{}, {}, why, Remedy::restart, delay});
   child.state = ChildState::backing_off;
   child.timer = arm_control(now() + delay, control::RestartDue{child.address});
 }

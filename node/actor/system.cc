@@ -9,6 +9,9 @@ namespace aspen::actor {
 
 namespace {
 
+constexpr std::size_t root_number = 0;  // of its cell
+constexpr std::uint64_t root_id = 1;
+
 // The supervisor of what was spawned from outside; it has no life of its own.
 class Root final : public Actor<Root, Protocol<>> {};
 
@@ -37,7 +40,7 @@ System::System(SystemOptions options) : options_(std::move(options)), prng_(opti
   }
   free_.resize(options_.workers);
   auto blueprint = make_blueprint_of<Root>(ChildOptions{.worker = 0});
-  const Result<Address> root = create(*blueprint, *workers_[0]);
+  const Result<Address> root = create(*blueprint, *workers_[0], root_number);
   ASPEN_ASSERT(root.has_value());
   root_ = *root;
   send_control(root_, control::Start{std::move(blueprint), {}});
@@ -45,7 +48,8 @@ System::System(SystemOptions options) : options_(std::move(options)), prng_(opti
 
 System::~System() = default;
 
-Result<System::Entry*> System::take_entry(const Blueprint& blueprint, std::size_t worker_number) {
+Result<System::Entry*> System::take_entry(const Blueprint& blueprint, std::size_t worker_number,
+                                          std::size_t parent) {
   const ThreadLockGuard guard(lock_);
   if (crashed_) return fail(Code::shutting_down, "the node is stopping");
   std::vector<std::size_t>& free = free_[worker_number];
@@ -65,18 +69,20 @@ Result<System::Entry*> System::take_entry(const Blueprint& blueprint, std::size_
   entry.type = &blueprint.type;
   entry.name = blueprint.options.name;
   entry.spawn_number = spawned_++;
+  entry.parent_id = entry.id() == root_id ? 0 : entries_[parent].id();
+  ASPEN_ASSERT(entry.parent_id < entry.id());
   entry.address = entry.cell->open_for(blueprint.options);
   return &entry;
 }
 
-Result<Address> System::create(const Blueprint& blueprint, const Worker& parent) {
+Result<Address> System::create(const Blueprint& blueprint, const Worker& home, std::size_t parent) {
   const ChildOptions& options = blueprint.options;
-  ASPEN_ASSERT(parent.number() < workers_.size());
+  ASPEN_ASSERT(home.number() < workers_.size());
   const Result<void> valid = validate(options);
   if (!valid) return tl::unexpected<Error>(valid.error());
   const std::size_t worker_number =
-      options.worker == home_of_parent ? parent.number() : options.worker % workers_.size();
-  const Result<Entry*> taken = take_entry(blueprint, worker_number);
+      options.worker == home_of_parent ? home.number() : options.worker % workers_.size();
+  const Result<Entry*> taken = take_entry(blueprint, worker_number, parent);
   if (!taken) return tl::unexpected<Error>(taken.error());
   Entry* const entry = *taken;
   const Address address = entry->address;
@@ -114,7 +120,7 @@ void System::release(Cell& cell) noexcept {
 
 Result<Address> System::spawn_at_root(std::unique_ptr<Blueprint> blueprint) {
   ASPEN_ASSERT(blueprint != nullptr);
-  const Result<Address> child = create(*blueprint, *workers_[0]);
+  const Result<Address> child = create(*blueprint, *workers_[0], root_number);
   if (child) send_control(root_, control::Adopt{std::move(blueprint), *child});
   return child;
 }
@@ -122,6 +128,19 @@ Result<Address> System::spawn_at_root(std::unique_ptr<Blueprint> blueprint) {
 void System::root_ended(const std::optional<Error>& error) noexcept {
   if (error.has_value() && options_.on_give_up) options_.on_give_up(*error);
   on_root_ended();
+}
+
+void System::note_failure(const Address& child, FailureNote note) noexcept {
+  if (!options_.on_failure) return;
+  {
+    const ThreadLockGuard guard(lock_);
+    const Entry& entry = entries_[static_cast<const Cell*>(child.endpoint)->number()];
+    ASPEN_ASSERT(entry.type != nullptr);
+    ASPEN_ASSERT(entry.address == child);
+    note.name = entry.name;
+    note.type = entry.type->name;
+  }
+  options_.on_failure(note);
 }
 
 void System::stop_root() noexcept {
@@ -135,21 +154,38 @@ Prng System::split_prng(const Cell& cell) const {
   return prng_.split("actor", entry.spawn_number);
 }
 
-std::vector<ActorStats> System::snapshot() const {
+std::vector<ActorStats> System::tree() const {
   std::vector<ActorStats> lines;
-  const ThreadLockGuard guard(lock_);
-  for (const Entry& entry : entries_) {
-    if (entry.type == nullptr || entry.spawn_number == 0) continue;
-    const Cell& cell = *entry.cell;
-    lines.push_back({.name = entry.name,
-                     .type = entry.type->name,
-                     .handled = cell.handled(),
-                     .dropped = cell.dropped(),
-                     .refused = cell.refused(),
-                     .late_answers = cell.late_answers(),
-                     .restarts = cell.restarts(),
-                     .depth = cell.depth()});
+  {
+    const ThreadLockGuard guard(lock_);
+    for (const Entry& entry : entries_) {
+      if (entry.type == nullptr) continue;
+      const Cell& cell = *entry.cell;
+      lines.push_back({.id = entry.id(),
+                       .parent = entry.parent_id,
+                       .name = entry.name,
+                       .type = entry.type->name,
+                       .handled = cell.handled(),
+                       .dropped = cell.dropped(),
+                       .refused = cell.refused(),
+                       .late_answers = cell.late_answers(),
+                       .restarts = cell.restarts(),
+                       .depth = cell.depth(),
+                       .mailbox_max = cell.mailbox_max(),
+                       .worker = entry.worker,
+                       .state = cell.state()});
+    }
   }
+  std::sort(lines.begin(), lines.end(),
+            [](const ActorStats& a, const ActorStats& b) { return a.id < b.id; });
+  ASPEN_ASSERT(lines.empty() || lines.front().id == root_id);
+  ASPEN_ASSERT(lines.size() <= limits::actors_max);
+  return lines;
+}
+
+std::vector<ActorStats> System::snapshot() const {
+  std::vector<ActorStats> lines = tree();
+  std::erase_if(lines, [](const ActorStats& line) { return line.id == root_id; });
   return lines;
 }
 
@@ -177,19 +213,26 @@ void System::crash_all() noexcept {
   ASPEN_ASSERT(entries_.front().type != nullptr);
 }
 
-Result<void> System::fail_actor(std::size_t line, const Error& error) {
-  Address address;
-  {
-    const ThreadLockGuard guard(lock_);
-    for (const Entry& entry : entries_) {
-      if (entry.type == nullptr || entry.spawn_number == 0) continue;
-      if (line-- > 0) continue;
-      address = entry.address;
-      break;
-    }
+Result<Address> System::find_actor(std::uint64_t id) const {
+  if (id == root_id) return fail(Code::failed_precondition, "the root ends with the node alone");
+  const ThreadLockGuard guard(lock_);
+  for (const Entry& entry : entries_) {
+    if (entry.type != nullptr && entry.id() == id) return entry.address;
   }
-  if (address.endpoint == nullptr) return fail(Code::not_found, "no such actor");
-  send_control(address, control::Fail{error});
+  return fail(Code::not_found, "no such actor");
+}
+
+Result<void> System::fail_actor(std::uint64_t id, const Error& error) {
+  const Result<Address> address = find_actor(id);
+  if (!address) return tl::unexpected<Error>(address.error());
+  send_control(*address, control::Fail{error});
+  return {};
+}
+
+Result<void> System::stop_actor(std::uint64_t id) {
+  const Result<Address> address = find_actor(id);
+  if (!address) return tl::unexpected<Error>(address.error());
+  send_control(*address, control::Stop{});
   return {};
 }
 

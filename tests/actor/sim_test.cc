@@ -187,8 +187,11 @@ TEST(SimLaw, AnActorThatIsMadeToFailIsRestarted) {
   const auto counter = sim.spawn<Counter>({}, 5).value();
   ASSERT_TRUE(counter.tell(Add{1}));
   sim.run_until_idle();
-  EXPECT_FALSE(sim.fail_actor(1, Error{Code::corrupt, "killed"}));
-  ASSERT_TRUE(sim.fail_actor(0, Error{Code::corrupt, "killed"}));
+  const Error killed{Code::corrupt, "killed"};
+  const std::uint64_t id = sim.snapshot().at(0).id;
+  EXPECT_EQ(sim.fail_actor(id + 1, killed).error().code, Code::not_found);
+  EXPECT_EQ(sim.fail_actor(1, killed).error().code, Code::failed_precondition);  // the root
+  ASSERT_TRUE(sim.fail_actor(id, killed));
   sim.run_for(1s);
   EXPECT_EQ(sim.snapshot().at(0).restarts, 1U);
   int sum = 0;

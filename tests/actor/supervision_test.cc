@@ -302,6 +302,55 @@ TEST_F(EscalationLaw, TheErrorReachesTheRootUnchanged) {
   EXPECT_TRUE(sim.stopped());
 }
 
+// What an operator sees of a tree: parents before children, ids that outlive restarts.
+TEST_F(EscalationLaw, TheTreeShowsWhoSupervisesWhomThroughRestarts) {
+  const auto ref = parent({.name = "p"}, {.name = "c", .backoff_min = 1s, .backoff_max = 1s});
+  const auto child = child_of(ref);
+  auto lines = sim.tree();
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0].parent, 0u);
+  EXPECT_EQ(lines[1].name, "p");
+  EXPECT_EQ(lines[1].parent, lines[0].id);
+  EXPECT_EQ(lines[2].name, "c");
+  EXPECT_EQ(lines[2].parent, lines[1].id);
+  EXPECT_EQ(lines[2].state, ActorState::running);
+  EXPECT_EQ(lines[2].mailbox_max, limits::mailbox_messages_default);
+  ASSERT_TRUE(child.tell(Fail{}));
+  sim.run_until_idle();
+  EXPECT_EQ(sim.tree()[2].state, ActorState::restarting);
+  sim.run_for(2s);
+  EXPECT_EQ(sim.tree()[2].state, ActorState::running);
+  EXPECT_EQ(sim.tree()[2].id, lines[2].id);
+  EXPECT_EQ(sim.tree()[2].restarts, 1u);
+  ASSERT_TRUE(sim.stop_actor(lines[1].id));
+  sim.run_for(2s);
+  lines = sim.tree();
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[1].restarts, 1u);
+  EXPECT_EQ(lines[2].restarts, 0u);  // another child
+}
+
+// Each decision of a supervisor is told, with the child's name and the reason.
+TEST(FailureNotes, TellWhatFailedAndWhatFollows) {
+  std::vector<std::string> notes;
+  SystemOptions options;
+  options.on_failure = [&notes](const FailureNote& note) {
+    notes.push_back(note.name + (note.remedy == Remedy::restart ? " restarts: " : " escalates: ") +
+                    note.error.what);
+  };
+  SimSystem sim(std::move(options));
+  Events events;
+  const auto ref =
+      sim.spawn<Child>({.name = "c", .restarts_max = 1}, std::string("c"), std::ref(events))
+          .value();
+  ASSERT_TRUE(ref.tell(Fail{}));
+  sim.run_for(1s);
+  ASSERT_TRUE(ref.tell(Quit{}));
+  sim.run_for(1s);
+  EXPECT_EQ(notes, (Strings{"c restarts: asked to fail",
+                            "c escalates: a permanent actor keeps stopping"}));
+}
+
 TEST_F(EscalationLaw, ASupervisorIsToldOfAChildThatIsGoneForGood) {
   const auto ref = parent({}, {.restart = Restart::temporary});
   ASSERT_TRUE(child_of(ref).tell(Fail{}));

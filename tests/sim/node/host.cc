@@ -342,12 +342,12 @@ void Host::kill_actor(std::uint64_t choice) {
   if (!up() || ending_ || process_->system == nullptr) return;
   const auto actors = process_->system->snapshot();
   if (actors.empty()) return;
-  const std::size_t line = choice % actors.size();
+  const actor::ActorStats& victim = actors[choice % actors.size()];
   const Error error{Code::failed_precondition, "killed by the simulator"};
-  if (!process_->system->fail_actor(line, error)) return;
+  if (!process_->system->fail_actor(victim.id, error)) return;
   actor_killed_ = true;
   world_.coverage().hit(Site::actor_killed);
-  world_.trace(number_, fmt::format("{} is killed", actors[line].type));
+  world_.trace(number_, fmt::format("{} is killed", victim.type));
 }
 
 void Host::stall(Time duration) {
