@@ -153,6 +153,7 @@ struct Assembly::Parts {
   actor::Ref<replica::RaftProtocol> raft;
   actor::Ref<replica::NodeProtocol> node;
   std::unique_ptr<gateway::Gateway> gateway;
+  std::unique_ptr<gateway::SystemActors> actors;
   std::unique_ptr<adapter::GrpcServer> grpc;
   std::unique_ptr<adapter::HttpServer> http;
 };
@@ -350,6 +351,14 @@ std::unique_ptr<StartFailure> Assembly::Parts::spawn_actors() {
     log.error("node", "a supervisor gave up", {{"error", error}});
     ::_exit(exit_supervision);
   };
+  options.system.on_failure = [this](const actor::FailureNote& note) {
+    const bool restarts = note.remedy == actor::Remedy::restart;
+    const auto delay = std::chrono::duration_cast<std::chrono::milliseconds>(note.delay);
+    log.warn("node", restarts ? "an actor is restarted" : "an actor failed, and its supervisor",
+             {{"actor", note.name.empty() ? std::string(note.type) : note.name},
+              {"error", note.error},
+              {"delay_ms", static_cast<std::uint64_t>(delay.count())}});
+  };
   options.on_stuck = [this] {
     log.error("node", "a handler does not return: the process ends without it");
     ::_exit(exit_supervision);
@@ -405,6 +414,7 @@ std::string Assembly::Parts::control_socket() const {
 std::unique_ptr<StartFailure> Assembly::Parts::serve() {
   gateway = std::make_unique<gateway::Gateway>(gateway::Gateway::Parts{clock, health, raft, node},
                                                gateway::GatewayOptions{config.election_timeout});
+  actors = std::make_unique<gateway::SystemActors>(*system);
   adapter::GrpcServerOptions options;
   options.listen = {config.listen_client};
   options.reflection = config.grpc_reflection ? adapter::Reflection::on : adapter::Reflection::off;
@@ -414,7 +424,7 @@ std::unique_ptr<StartFailure> Assembly::Parts::serve() {
       std::min<std::uint64_t>(limits::answers_in_flight_bytes_max, client_memory(memory_limit())));
   options.control_socket = control_socket();
   Result<std::unique_ptr<adapter::GrpcServer>> served = adapter::GrpcServer::start(
-      options, {*gateway, clock, telemetry, client_certificates.get(), &log});
+      options, {*gateway, clock, telemetry, client_certificates.get(), &log, actors.get()});
   if (!served) return failure("--listen-client " + config.listen_client, served.error());
   grpc = std::move(*served);
   Result<std::unique_ptr<adapter::HttpServer>> pages = adapter::HttpServer::start(

@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "node/base/assert.h"
+#include "node/cli/actors.h"
 #include "node/cli/commands.h"
 #include "node/cli/membership.h"
 #include "node/version.h"
@@ -32,6 +33,9 @@ constexpr const char* footer = R"(Keys of -o json (all ids are 16 hex digits):
   cluster transfer-leader
                   leader (a name), node_id, term
   node drain      node_id, name, role (drained)
+  actors tree     node_id, actors[]: id, parent, level, name, kind, state, worker, mailbox,
+                  mailbox_max, restarts (ids of actors are decimal; the root's parent is 0)
+  actors kill     id, name, kind, restarts (before this one)
   get             revision, count, more, kvs[]: key, value, version, create_revision, mod_revision;
                   a key or value that is not UTF-8 is in key_base64 or value_base64 instead
   put             revision
@@ -64,6 +68,7 @@ struct Parsed {
   bool stays_learner = false;
   double wait_seconds = 300;
   std::string data_directory;
+  std::string end_as = "failed";
   Progress progress;
   Command command;
 
@@ -190,6 +195,11 @@ void add_member_commands(CLI::App& app, Parsed& parsed) {
   });
 }
 
+void use_control_socket(Parsed& parsed) {
+  parsed.flags.endpoints = "unix:" + parsed.data_directory + "/control.sock";
+  parsed.flags.credentials = {};  // the folder's permissions protect the socket
+}
+
 void add_node_commands(CLI::App& app, Parsed& parsed) {
   auto* node = app.add_subcommand("node", "the node on this machine");
   node->require_subcommand(1);
@@ -198,9 +208,31 @@ void add_node_commands(CLI::App& app, Parsed& parsed) {
   drain->add_option("--data-dir", parsed.data_directory, "the node's, for its control.sock")
       ->required();
   drain->callback([&parsed] {
-    parsed.flags.endpoints = "unix:" + parsed.data_directory + "/control.sock";
-    parsed.flags.credentials = {};  // the folder's permissions protect the socket
+    use_control_socket(parsed);
     parsed.command = with_client(parsed, node_drain);
+  });
+}
+
+void add_actor_commands(CLI::App& app, Parsed& parsed) {
+  auto* actors = app.add_subcommand("actors", "the actors of one node");
+  actors->require_subcommand(1);
+  actors->add_subcommand("tree", "who supervises whom, at the first endpoint")->callback([&parsed] {
+    parsed.command = with_client(parsed, actors_tree);
+  });
+  auto* kill = actors->add_subcommand(
+      "kill", "end an actor of the node on this machine, to see how the tree heals");
+  kill->add_option("actor", parsed.who, "its name or id")->required();
+  kill->add_option("--data-dir", parsed.data_directory, "the node's, for its control.sock")
+      ->required();
+  kill->add_option("--as", parsed.end_as, "failed: as if its handler had failed; stopped: in order")
+      ->check(CLI::IsMember({"failed", "stopped"}))
+      ->capture_default_str();
+  kill->callback([&parsed] {
+    use_control_socket(parsed);
+    parsed.command = with_client(parsed, [&parsed](client::Client& client) {
+      const EndAs how = parsed.end_as == "failed" ? EndAs::failed : EndAs::stopped;
+      return actors_kill(client, parsed.who, how);
+    });
   });
 }
 
@@ -265,6 +297,7 @@ int run(std::vector<std::string> arguments, Environment environment) {
   add_cluster_commands(app, parsed);
   add_member_commands(app, parsed);
   add_node_commands(app, parsed);
+  add_actor_commands(app, parsed);
   add_kv_commands(app, parsed);
   // CLI11 takes the arguments from the back.
   std::reverse(arguments.begin(), arguments.end());

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "aspen/v1/actors.grpc.pb.h"
 #include "aspen/v1/cluster.grpc.pb.h"
 #include "etcd/rpc.grpc.pb.h"
 #include "node/base/assert.h"
@@ -30,6 +31,7 @@ struct Endpoint {
   std::unique_ptr<etcdserverpb::Cluster::Stub> etcd_cluster;
   std::unique_ptr<etcdserverpb::Maintenance::Stub> maintenance;
   std::unique_ptr<aspen::v1::Cluster::Stub> cluster;
+  std::unique_ptr<aspen::v1::Actors::Stub> actors;
 };
 
 enum class Repeat { freely, if_not_applied };
@@ -239,6 +241,7 @@ Outcome<std::unique_ptr<Client>> Client::create(const Options& options) {
     endpoint.etcd_cluster = etcdserverpb::Cluster::NewStub(endpoint.channel);
     endpoint.maintenance = etcdserverpb::Maintenance::NewStub(endpoint.channel);
     endpoint.cluster = aspen::v1::Cluster::NewStub(endpoint.channel);
+    endpoint.actors = aspen::v1::Actors::NewStub(endpoint.channel);
   }
   return std::make_unique<Client>(std::move(state));
 }
@@ -325,6 +328,21 @@ Outcome<aspen::v1::DrainResponse> Client::drain(std::size_t endpoint) {
                                               [](Endpoint& to, auto& context, auto& response) {
                                                 return to.cluster->Drain(&context, {}, &response);
                                               });
+}
+
+Outcome<aspen::v1::TreeResponse> Client::actors(std::size_t endpoint) {
+  return state_->at<aspen::v1::TreeResponse>(endpoint, Repeat::freely,
+                                             [](Endpoint& to, auto& context, auto& response) {
+                                               return to.actors->Tree(&context, {}, &response);
+                                             });
+}
+
+Outcome<aspen::v1::KillResponse> Client::kill_actor(std::size_t endpoint,
+                                                    const aspen::v1::KillRequest& request) {
+  return state_->at<aspen::v1::KillResponse>(
+      endpoint, Repeat::if_not_applied, [&request](Endpoint& to, auto& context, auto& response) {
+        return to.actors->Kill(&context, request, &response);
+      });
 }
 
 Outcome<aspen::v1::InitResponse> Client::init(std::size_t endpoint,

@@ -1,6 +1,6 @@
 // A small client of a cluster: endpoints in turn, deadlines, and for every failure the one thing a
 // caller must know, whether the request may have taken effect. It speaks etcd's KV and Cluster
-// services and aspen.v1.Cluster.
+// services, aspen.v1.Cluster and aspen.v1.Actors.
 //
 // Owner: the caller. Thread: any; calls block until answered or until their deadline.
 #pragma once
@@ -12,6 +12,7 @@
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "aspen/v1/actors.pb.h"
 #include "aspen/v1/cluster.pb.h"
 #include "etcd/rpc.pb.h"
 #include "node/base/error.h"
@@ -87,6 +88,10 @@ class Client {
                                                       const aspen::v1::InitRequest& request);
   [[nodiscard]] Outcome<aspen::v1::StateResponse> state(std::size_t endpoint);
   [[nodiscard]] Outcome<aspen::v1::DrainResponse> drain(std::size_t endpoint);
+  [[nodiscard]] Outcome<aspen::v1::TreeResponse> actors(std::size_t endpoint);
+  // Served on control sockets alone.
+  [[nodiscard]] Outcome<aspen::v1::KillResponse> kill_actor(std::size_t endpoint,
+                                                            const aspen::v1::KillRequest& request);
   [[nodiscard]] Outcome<aspen::v1::MetricsResponse> metrics(std::size_t endpoint);
   [[nodiscard]] Outcome<etcdserverpb::StatusResponse> status(std::size_t endpoint);
 

@@ -39,12 +39,20 @@ std::uint32_t ticks_of(Duration duration) {
 }
 
 // A child that ends takes the replica with it: all are rebuilt from disk together.
-actor::ChildOptions child(std::size_t worker) {
+actor::ChildOptions child(const char* name, std::size_t worker) {
   actor::ChildOptions options;
+  options.name = name;
   options.restart = actor::Restart::permanent;
   options.restarts_max = 0;
   options.mailbox_capacity = limits::replica_mailbox_max;
   options.worker = worker;
+  return options;
+}
+
+// One that keeps nothing between two messages is started again alone: no leadership is lost for it.
+actor::ChildOptions child_alone(const char* name, std::size_t worker) {
+  actor::ChildOptions options = child(name, worker);
+  options.restarts_max = actor::ChildOptions{}.restarts_max;
   return options;
 }
 
@@ -98,7 +106,7 @@ void RaftActor::boot(Context& context) noexcept {
   ASPEN_ASSERT(identity_.initialised());
   ASPEN_ASSERT(!core_.has_value());
   boot_ = ports_.entropy.u64();
-  log_opener_ = context.spawn<LogOpener>(child(options_.log_worker), ports_.open_log);
+  log_opener_ = context.spawn<LogOpener>(child("log-opener", options_.log_worker), ports_.open_log);
   open_log(context);
 }
 
@@ -199,14 +207,14 @@ Result<raft::BootState> RaftActor::recover() noexcept {
 
 void RaftActor::spawn_children(Context& context) noexcept {
   log_writer_ = context.spawn<LogWriter>(
-      child(options_.log_worker),
+      child("log-writer", options_.log_worker),
       LogWriter::Parts{log_, context.self(), boot_, ports_.clock, ports_.fatal, ports_.telemetry});
-  log_reader_ = context.spawn<LogReader>(child(options_.log_read_worker),
+  log_reader_ = context.spawn<LogReader>(child_alone("log-reader", options_.log_read_worker),
                                          LogReader::Parts{log_, context.self(), boot_});
-  reader_ = context.spawn<Reader>(child(options_.read_worker),
+  reader_ = context.spawn<Reader>(child_alone("reader", options_.read_worker),
                                   Reader::Parts{ports_.clock, ports_.telemetry});
   applier_ = context.spawn<Applier>(
-      child(options_.state_worker),
+      child("applier", options_.state_worker),
       Applier::Parts{log_, ports_.state, context.self(), boot_, reader_, ports_.clock, ports_.fatal,
                      ports_.telemetry, ports_.free_bytes, identity_.cluster, identity_.self.id});
 }

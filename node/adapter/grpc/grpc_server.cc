@@ -10,6 +10,7 @@
 #include <grpcpp/server_builder.h>
 #include <sys/stat.h>
 
+#include "node/adapter/grpc/aspen_actors_service.h"
 #include "node/adapter/grpc/aspen_cluster_service.h"
 #include "node/adapter/grpc/call.h"
 #include "node/adapter/grpc/etcd_cluster_service.h"
@@ -34,12 +35,13 @@ struct GrpcServer::State {
         etcd_cluster(frontend),
         maintenance(frontend),
         aspen_cluster(frontend, options.version),
+        actors(frontend, ports.actors),
         health(frontend, service_names()) {}
 
   static std::vector<std::string> service_names() {
     return {etcdserverpb::KV::service_full_name(), etcdserverpb::Cluster::service_full_name(),
-            etcdserverpb::Maintenance::service_full_name(),
-            aspen::v1::Cluster::service_full_name()};
+            etcdserverpb::Maintenance::service_full_name(), aspen::v1::Cluster::service_full_name(),
+            aspen::v1::Actors::service_full_name()};
   }
 
   void register_services(::grpc::ServerBuilder& builder) {
@@ -47,6 +49,7 @@ struct GrpcServer::State {
     builder.RegisterService(&etcd_cluster);
     builder.RegisterService(&maintenance);
     builder.RegisterService(&aspen_cluster);
+    builder.RegisterService(&actors);
     builder.RegisterService(&health);
     std::vector<std::unique_ptr<::grpc::experimental::ServerInterceptorFactoryInterface>> counting;
     counting.push_back(
@@ -61,6 +64,7 @@ struct GrpcServer::State {
   EtcdClusterService etcd_cluster;
   EtcdMaintenanceService maintenance;
   AspenClusterService aspen_cluster;
+  AspenActorsService actors;
   HealthService health;
   std::vector<std::uint16_t> listening_ports;
   std::unique_ptr<::grpc::Server> server;

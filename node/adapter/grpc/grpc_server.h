@@ -1,5 +1,6 @@
-// The client port, plaintext or TLS: etcd's services, aspen.v1.Cluster, grpc.health.v1 and, if
-// wanted, reflection, on one port, over gateway::Service. What is not served answers UNIMPLEMENTED.
+// The client port, plaintext or TLS: etcd's services, aspen.v1.Cluster and Actors, grpc.health.v1
+// and, if wanted, reflection, on one port, over gateway::Service. What is not served answers
+// UNIMPLEMENTED.
 //
 // Owner: the assembly. Thread: start and stop on one thread; calls run on gRPC's threads. Bounds:
 // limits::grpc_message_bytes_max a message, limits::grpc_streams_per_connection_max calls a
@@ -15,6 +16,7 @@
 #include "node/base/error.h"
 #include "node/base/limits.h"
 #include "node/base/time.h"
+#include "node/gateway/actors.h"
 #include "node/gateway/service.h"
 #include "node/port/certificates.h"
 #include "node/port/clock.h"
@@ -46,6 +48,7 @@ struct GrpcServerPorts {
   Telemetry& telemetry;
   CertificateSource* certificates = nullptr;  // null: plaintext; staged_certificates.h
   LogSink* log = nullptr;                     // of what gRPC complains about; null: its own
+  gateway::Actors* actors = nullptr;          // null: aspen.v1.Actors refuses
 };
 
 class GrpcServer {
