@@ -1,7 +1,8 @@
 // aspen-chaos: kill -9 and restart of nodes, every second time of the leader, under writing
-// clients, on real processes. Checks that no acknowledged write is lost, that none that was refused
-// took effect, that no revision is given twice, that reads, writes and compare-and-swaps of clients
-// are linearizable, and that all members hold the same at the end. Prints how long writes paused.
+// clients, on real processes; or the end of one actor of a node, of every kind in turn. Checks that
+// no acknowledged write is lost, that none that was refused took effect, that no revision is given
+// twice, that reads, writes and compare-and-swaps of clients are linearizable, and that all members
+// hold the same at the end. Prints how long writes paused.
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 
@@ -16,6 +17,7 @@
 
 #include "etcd/rpc.grpc.pb.h"
 #include "node/base/prng.h"
+#include "tests/e2e/actor_client.h"
 #include "tests/e2e/chaos_clients.h"
 #include "tests/e2e/cluster_client.h"
 #include "tests/e2e/processes.h"
@@ -31,6 +33,7 @@ struct Settings {
   std::size_t clients = 32;
   std::uint64_t seed = 0;    // 0: another one each time
   bool all_at_once = false;  // kill every node in each cycle
+  bool actors = false;       // kill one actor in each cycle instead
 };
 
 constexpr std::chrono::seconds patience{60};
@@ -60,7 +63,7 @@ class Chaos {
         {cluster_.endpoints(), settings_.clients - registers, registers, 8, settings_.seed});
     clients.start();
     for (std::size_t i = 0; i < settings_.cycles; ++i) {
-      if (!cycle(clients, i)) return 1;
+      if (!(settings_.actors ? actor_cycle(clients, i) : cycle(clients, i))) return 1;
     }
     clients.stop();
     check(clients);
@@ -114,12 +117,69 @@ class Chaos {
     return expect(back, "a restarted node finds its leader");
   }
 
+  // Every second cycle at the leader. The kinds take turns, in the order of the tree.
+  bool actor_cycle(ChaosClients& clients, std::size_t number) {
+    std::optional<std::size_t> leads;
+    const bool led_by_one = eventually([&] { return (leads = client_.leader()).has_value(); });
+    if (!expect(led_by_one, "a leader is there")) return false;
+    const std::size_t node = number % 2 == 0 ? *leads : prng_.below(settings_.nodes);
+    ActorTree tree;
+    const bool whole = eventually([&] { return actors_.whole_tree(node, tree); });
+    if (!expect(whole, "every actor of the node runs")) return false;
+    const ActorLine& victim = tree.at(1 + number / 2 % (tree.size() - 1));  // not the root
+    const std::uint64_t killed_at = now_ns();
+    if (!expect(actors_.fail(node, victim.id), "an actor can be killed")) return false;
+    const bool healed = eventually([&] { return has_healed(node, tree); });
+    const std::uint64_t healed_ms = (now_ns() - killed_at) / 1'000'000;
+    const bool resumed = eventually([&] { return clients.first_done_after(killed_at) != 0; });
+    if (!expect(healed, "the tree heals after the death of " + victim.name)) return false;
+    if (!expect(resumed, "writes resume")) return false;
+    const std::uint64_t pause_ms = (clients.first_done_after(killed_at) - killed_at) / 1'000'000;
+    healings_[victim.name].push_back({healed_ms, pause_ms});
+    fmt::print("cycle {:2}: killed {} of {}{}, healed after {} ms, first write after {} ms\n",
+               number + 1, victim.name, cluster_.nodes()[node].name,
+               node == *leads ? " (leader)" : "", healed_ms, pause_ms);
+    std::fflush(stdout);
+    return true;
+  }
+
+  // The same actors run again, and the node follows or leads; or the process has given up with the
+  // status of supervision, and its successor does.
+  bool has_healed(std::size_t node, const ActorTree& before) {
+    if (const auto status = cluster_.wait_end(node, std::chrono::milliseconds(1))) {
+      if (!expect(*status == 5, fmt::format("a node ended with status {}", *status))) return true;
+      ++given_up_;
+      cluster_.start(node);
+    }
+    ActorTree now;
+    if (!actors_.whole_tree(node, now) || now.size() != before.size()) return false;
+    if (now == before) return false;  // its failure is under way
+    const auto answer = client_.status(node);
+    return answer && answer->leader() != 0;
+  }
+
+  void check_healings() {
+    constexpr std::uint64_t bound_ms = 3'000;
+    for (auto& [name, all] : healings_) {
+      std::sort(all.begin(), all.end());
+      const Healing& longest = all.back();
+      fmt::print("{:<11} killed {:2} times, healed after {} ms (median), {} ms at most\n", name,
+                 all.size(), all[all.size() / 2].healed_ms, longest.healed_ms);
+      expect(longest.healed_ms <= 5 * bound_ms, "the tree heals in time from the death of " + name);
+    }
+    expect(!healings_.empty(), "an actor was killed");
+  }
+
   void check(const ChaosClients& clients) {
     std::map<std::string, std::int64_t> stored;  // key -> mod revision
     if (!expect(eventually([&] { return read_all(stored); }), "the state can be read")) return;
     check_writes(clients, stored);
     expect(eventually([this] { return client_.hashes_equal(); }), "HashKV is equal on all members");
-    check_pauses();
+    if (settings_.actors) {
+      check_healings();
+    } else {
+      check_pauses();
+    }
     const sim::WglVerdict verdict = sim::check_linearizable(clients.history());
     linearizable_ = verdict.linearizable == sim::Linearizable::yes
                         ? "yes"
@@ -191,13 +251,17 @@ class Chaos {
     for (const WriteRecord& write : clients.writes()) ++counts[write.told];
     fmt::print(
         "{} cycles, {} nodes, {} clients, seed {}\n"
-        "writes: {} acknowledged, {} unknown, {} refused\n"
-        "pause after a leader's death: median {} ms, longest {} ms ({} times)\n"
-        "history of {} operations linearizable: {}\n{}\n",
+        "writes: {} acknowledged, {} unknown, {} refused\n",
         settings_.cycles, settings_.nodes, settings_.clients, settings_.seed, counts[Told::done],
-        counts[Told::unknown], counts[Told::refused], pause(50), pause(100),
-        leader_pauses_ms_.size(), clients.history().size(), linearizable_,
-        failures_ == 0 ? "clean" : "FAILED");
+        counts[Told::unknown], counts[Told::refused]);
+    if (settings_.actors) {
+      fmt::print("processes that gave up with status 5 and were started again: {}\n", given_up_);
+    } else {
+      fmt::print("pause after a leader's death: median {} ms, longest {} ms ({} times)\n",
+                 pause(50), pause(100), leader_pauses_ms_.size());
+    }
+    fmt::print("history of {} operations linearizable: {}\n{}\n", clients.history().size(),
+               linearizable_, failures_ == 0 ? "clean" : "FAILED");
   }
 
   const Settings settings_;
@@ -205,6 +269,14 @@ class Chaos {
   ClusterProcesses cluster_;
   ClusterClient client_;
   std::vector<std::uint64_t> leader_pauses_ms_;
+  ActorClient actors_{cluster_};
+  struct Healing {
+    std::uint64_t healed_ms = 0;
+    std::uint64_t pause_ms = 0;  // of writes, from the kill on
+    friend auto operator<=>(const Healing&, const Healing&) = default;
+  };
+  std::map<std::string, std::vector<Healing>> healings_;  // by actor
+  std::size_t given_up_ = 0;                              // ends with status 5
   std::string linearizable_ = "not checked";
   int failures_ = 0;
 };
@@ -221,6 +293,7 @@ int main(int argc, char** argv) {
   app.add_option("--cycles", settings.cycles);
   app.add_option("--clients", settings.clients)->check(CLI::Range(2, 256));
   app.add_option("--seed", settings.seed);
+  app.add_flag("--actors", settings.actors, "end one actor in each cycle instead of a process");
   app.add_flag("--all-at-once", settings.all_at_once, "kill the whole cluster in each cycle");
   CLI11_PARSE(app, argc, argv);
   if (settings.seed == 0) settings.seed = aspen::e2e::now_ns();
