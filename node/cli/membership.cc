@@ -115,6 +115,10 @@ client::Outcome<Report> member_add(client::Client& client, const AddArguments& a
       });
   if (!added) return tl::unexpected(added.error());
   const auto& member = added->member();
+  if (member.role() == aspen::v1::MEMBER_ROLE_VOTER) {
+    progress(called(member) + " is a member already and votes");
+    return report_of(member.node_id(), member.name(), "voter");
+  }
   progress(called(member) + " is a learner, its id is " + to_hex(member.node_id()));
   if (arguments.joining == Joining::learner) {
     return report_of(member.node_id(), member.name(), "learner");

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <fstream>
 #include <iterator>
+#include <optional>
 
 #include "aspen/v1/actors.grpc.pb.h"
 #include "aspen/v1/cluster.grpc.pb.h"
@@ -283,10 +284,17 @@ Outcome<etcdserverpb::MemberListResponse> Client::member_list() {
 }
 
 Outcome<aspen::v1::StateResponse> Client::any_state() {
-  return state_->anywhere<aspen::v1::StateResponse>(
-      Repeat::freely, [](Endpoint& endpoint, auto& context, auto& response) {
-        return endpoint.cluster->State(&context, {}, &response);
+  std::optional<aspen::v1::StateResponse> fallback;
+  auto outcome = state_->anywhere<aspen::v1::StateResponse>(
+      Repeat::freely, [&fallback](Endpoint& endpoint, auto& context, auto& response) {
+        const ::grpc::Status status = endpoint.cluster->State(&context, {}, &response);
+        if (!status.ok() || response.has_leader()) return status;
+        // Who knows of no leader, as a removed member, knows an old membership.
+        if (!fallback) fallback = response;
+        return ::grpc::Status(::grpc::StatusCode::UNAVAILABLE, "it knows of no leader");
       });
+  if (!outcome && fallback) return *fallback;
+  return outcome;
 }
 
 Outcome<aspen::v1::AddLearnerResponse> Client::add_learner(

@@ -72,7 +72,7 @@ class Client {
       const etcdserverpb::DeleteRangeRequest& request);
   [[nodiscard]] Outcome<etcdserverpb::MemberListResponse> member_list();
 
-  // The state of whichever endpoint answers first.
+  // The state of the first node that knows of a leader; if none does, of the first that answers.
   [[nodiscard]] Outcome<aspen::v1::StateResponse> any_state();
   // Changes of the cluster. Any endpoint serves them; one whose outcome is unknown is not repeated.
   [[nodiscard]] Outcome<aspen::v1::AddLearnerResponse> add_learner(
