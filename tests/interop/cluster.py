@@ -59,9 +59,11 @@ def _die_with_parent():
 
 
 class _Processes:
-    """What both kinds share. Nodes are numbered from 0."""
+    """What both kinds share. Nodes are numbered from 0; those behind the first `founders` (all of
+    them unless told) are not started by start_all() and not members from the beginning."""
 
-    def __init__(self, nodes, dir):
+    def __init__(self, nodes, dir, founders=None):
+        self.founders = nodes if founders is None else founders
         self.own_dir = dir is None
         self.dir = dir or tempfile.mkdtemp(prefix="aspen-cluster-")
         ports = free_ports(3 * nodes)
@@ -111,7 +113,7 @@ class _Processes:
                 preexec_fn=_die_with_parent)
 
     def start_all(self):
-        for i in range(len(self)):
+        for i in range(self.founders):
             self.start(i)
 
     def kill(self, i):
@@ -152,8 +154,8 @@ class _Processes:
 class Cluster(_Processes):
     """aspen-node. `binaries` is the folder of aspen-node and aspenctl (default: $ASPEN_BIN)."""
 
-    def __init__(self, nodes=3, dir=None, binaries=None, flags=()):
-        super().__init__(nodes, dir)
+    def __init__(self, nodes=3, dir=None, binaries=None, flags=(), founders=None):
+        super().__init__(nodes, dir, founders)
         self.binaries = binaries or os.environ["ASPEN_BIN"]
         self.flags = list(flags)
         self.secret = os.path.join(self.dir, "secret")
@@ -164,6 +166,7 @@ class Cluster(_Processes):
     def command(self, i):
         return [os.path.join(self.binaries, "aspen-node"), "--name", self.name(i),
                 "--data-dir", self.data_dir(i), "--listen-client", self.client[i],
+                "--advertise-client", self.client[i],
                 "--listen-peer", self.peer[i], "--listen-http", self.http[i],
                 "--peer-secret-file", self.secret] + self.flags
 
@@ -175,14 +178,22 @@ class Cluster(_Processes):
 
     def init_arguments(self):
         members = []
-        for i in range(len(self)):
-            members += ["--member",
-                        f"name={self.name(i)},peer={self.peer[i]},client={self.client[i]}"]
+        for i in range(self.founders):
+            members += ["--member", self.member_argument(i)]
         return ["cluster", "init", *members]
+
+    def member_argument(self, i):
+        return f"name={self.name(i)},peer={self.peer[i]},client={self.client[i]}"
+
+    def wipe(self, i):
+        """The disk of a node that does not run is lost."""
+        assert not self.alive(i)
+        shutil.rmtree(self.data_dir(i))
+        os.makedirs(self.data_dir(i), mode=0o700)
 
     def init(self, cluster_id=None):
         """Makes the nodes a cluster; returns what aspenctl printed as JSON."""
-        for i in range(len(self)):
+        for i in range(self.founders):
             self.wait_live(i)
         extra = [] if cluster_id is None else ["--cluster-id", str(cluster_id)]
 
@@ -207,7 +218,7 @@ class Cluster(_Processes):
         return http_get(self.http[i], "/readyz")[0] == 200
 
     def wait_ready(self, which=None, limit_s=START_WAIT_S):
-        for i in range(len(self)) if which is None else which:
+        for i in range(self.founders) if which is None else which:
             wait_until(lambda i=i: self.ready(i), f"{self.name(i)} is ready", limit_s)
 
     def status(self):
@@ -230,26 +241,28 @@ class Cluster(_Processes):
 class EtcdCluster(_Processes):
     """etcd (default: $ASPEN_ETCD, or etcd on PATH). init() only waits: etcd knows its members."""
 
-    def __init__(self, nodes=3, dir=None, binary=None):
-        super().__init__(nodes, dir)
+    def __init__(self, nodes=3, dir=None, binary=None, founders=None):
+        super().__init__(nodes, dir, founders)
         self.binary = binary or os.environ.get("ASPEN_ETCD", "etcd")
 
     def command(self, i):
-        members = ",".join(f"{self.name(k)}=http://{self.peer[k]}" for k in range(len(self)))
+        known = [k for k in range(len(self)) if k < self.founders or k == i]
+        members = ",".join(f"{self.name(k)}=http://{self.peer[k]}" for k in known)
         return [self.binary, "--name", self.name(i), "--data-dir", self.data_dir(i),
                 "--listen-client-urls", f"http://{self.client[i]}",
                 "--advertise-client-urls", f"http://{self.client[i]}",
                 "--listen-peer-urls", f"http://{self.peer[i]}",
                 "--initial-advertise-peer-urls", f"http://{self.peer[i]}",
                 "--listen-metrics-urls", f"http://{self.http[i]}",
-                "--initial-cluster", members, "--initial-cluster-state", "new",
+                "--initial-cluster", members,
+                "--initial-cluster-state", "new" if i < self.founders else "existing",
                 "--log-level", "warn"]
 
     def init(self):
         self.wait_ready()
 
     def wait_ready(self, which=None, limit_s=START_WAIT_S):
-        for i in range(len(self)) if which is None else which:
+        for i in range(self.founders) if which is None else which:
             def ready(i=i):
                 self.must_live(i)
                 return http_get(self.http[i], "/readyz")[0] == 200
