@@ -369,6 +369,7 @@ std::unique_ptr<StartFailure> Assembly::Parts::spawn_actors() {
     return damage.file.empty() ? std::string() : adapter::segment_log::describe(damage);
   });
   memory.identity = {identity.cluster, identity.self, identity.name};
+  memory.client_address = config.advertise_client;
   if (!identity.removed) memory.members = identity.bootstrap;
   cluster::NodeServerOptions server_options;
   server_options.listen_address = config.listen_peer;

@@ -175,6 +175,7 @@ using NodeRef = actor::Ref<NodeProtocol>;
 // NodeServer touches it.
 struct NodeMemory {
   LocalIdentity identity;
+  std::string client_address;  // told to whoever asks who this node is; may be empty
   Config members;
   std::map<wire::CastType, CastHandler> handlers;
   // Types whose casts name their actor. Filled in before the start.

@@ -80,8 +80,7 @@ void NodeServer::fail_request(LinkNumber link, const Refusal& why) {
   if (!request.assign.has_value()) {
     // This node itself was at the address.
     if (why.error == LinkError::self) {
-      const LocalIdentity& own = deps_.memory.identity;
-      return request.probe_responder.reply(wire::ProbeReply{own.cluster, own.self, own.name});
+      return request.probe_responder.reply(probe_reply());
     }
     if (error.code == Code::connection_lost) error.code = Code::unavailable;
     return request.probe_responder.fail(error);
@@ -105,10 +104,14 @@ void NodeServer::on_request_frame(Link& link, const wire::Frame& frame) {
   refuse_frame(link, "an unexpected frame");
 }
 
-void NodeServer::on_probe(Link& link) {
+wire::ProbeReply NodeServer::probe_reply() const {
   const LocalIdentity& own = deps_.memory.identity;
   ASPEN_ASSERT(!own.self.incarnation.empty());
-  const std::string meta = encode(wire::ProbeReply{own.cluster, own.self, own.name});
+  return {own.cluster, own.self, own.name, deps_.memory.client_address};
+}
+
+void NodeServer::on_probe(Link& link) {
+  const std::string meta = encode(probe_reply());
   ASPEN_MAYBE(send_control(link, FrameType::probe_reply, meta));
 }
 

@@ -156,6 +156,7 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
   void request_proven(Link& link);
   void fail_request(LinkNumber link, const Refusal& why);
   void on_request_frame(Link& link, const wire::Frame& frame);
+  [[nodiscard]] wire::ProbeReply probe_reply() const;
   void on_probe(Link& link);
   void on_assign(Link& link, const wire::Frame& frame);
   void on_reply(Link& link, const wire::Frame& frame);

@@ -137,6 +137,9 @@ struct Planner {
     }
     member->peer.incarnation = bind.incarnation;
     if (member->name.empty()) member->name = bind.name;
+    const bool reached = valid_address(bind.client_address);
+    if (member->client_addresses.empty() && reached)
+      member->client_addresses = {bind.client_address};
     return done(std::move(to), bind.id);
   }
 };

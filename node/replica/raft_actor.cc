@@ -121,7 +121,11 @@ void RaftActor::on(GetView&&, actor::Responder<ReplicaView>&& responder, Context
                        revision_, sizes_,           disk_full_};
     view.draining = draining_;
   }
-  view.removed = identity_.removed;
+  if (identity_.removed) {
+    view.removed = true;
+    view.raft.soft.leader = NodeId();  // it would not hear of the next
+    view.raft.soft.role = raft::RoleState::follower;
+  }
   responder.reply(std::move(view));
 }
 

@@ -6,6 +6,7 @@
 #include "node/base/assert.h"
 #include "node/base/limits.h"
 #include "node/replica/errors.h"
+#include "node/replica/init_request.h"
 #include "node/replica/membership_plan.h"
 #include "node/replica/raft_actor.h"
 #include "node/replica/request_ids.h"
@@ -109,6 +110,8 @@ void RaftActor::on(AddressProbed&& message, Context&) noexcept {
   if (wrong != Objection::none) return settle_control(message.sequence, objection(wrong));
   add.incarnation = message.reply->self.incarnation;
   if (add.name.empty()) add.name = message.reply->name;
+  const std::string& client = message.reply->client_address;
+  if (add.client_addresses.empty() && valid_address(client)) add.client_addresses = {client};
   route_control(message.sequence);
 }
 

@@ -128,7 +128,8 @@ void RaftActor::adopt(const Member& member, const wire::ProbeReply& found, Conte
   const bool leads = core_->soft().role == raft::RoleState::leader;
   const bool at_rest = !metrics.joint && metrics.config.index <= metrics.commit.index;
   if (leads && at_rest) {
-    const wire::BindMember bind{member.peer.id, found.self.incarnation, found.name};
+    const wire::BindMember bind{member.peer.id, found.self.incarnation, found.name,
+                                found.client_address};
     return serve(ServedControl{}, wire::MembershipRequest{bind, metrics.config});
   }
   // A voter that the change itself, or an election, waits for: it gets its place first, and is
@@ -179,6 +180,8 @@ void RaftActor::seal() noexcept {
   silent_from_ = ports_.clock.now() + options_.election_timeout;
   ports_.log.warn("raft", "the cluster removed this member: it takes part no more",
                   {{"node", identity_.self.id}});
+  soft_.leader = NodeId();
+  soft_.role = raft::RoleState::follower;
   fail_requests(error_removed);
   publish_health();
 }

@@ -176,6 +176,8 @@ std::string encode(const ProbeReply& reply) {
   out.u64(reply.cluster.value);
   put(out, reply.self);
   out.bytes(reply.name);
+  // Absent from nodes that were not told, which older nodes understand.
+  if (!reply.client_address.empty()) out.bytes(reply.client_address);
   return out.take();
 }
 
@@ -185,6 +187,7 @@ Result<ProbeReply> decode_probe_reply(std::string_view meta) {
   reply.cluster = ClusterId(in.u64());
   reply.self = take_peer(in);
   reply.name = take_text(in, limits::node_name_bytes_max);
+  if (in.left() > 0) reply.client_address = take_text(in, limits::address_bytes_max);
   if (!in.done() || reply.self.incarnation.empty()) {
     return fail(Code::invalid_argument, "probe reply: malformed");
   }

@@ -92,6 +92,7 @@ struct ProbeReply {
   ClusterId cluster;  // 0: the node is empty
   PeerId self;
   std::string name;
+  std::string client_address;  // where clients reach it, if it was told so
   friend bool operator==(const ProbeReply&, const ProbeReply&) = default;
 };
 

@@ -99,7 +99,7 @@ struct PutChange {
   void operator()(const BindMember& bind) const {
     out.u8(number(Ask::bind)).u64(bind.id.value);
     put(out, bind.incarnation);
-    out.bytes(bind.name);
+    out.bytes(bind.name).bytes(bind.client_address);
   }
 };
 
@@ -136,6 +136,7 @@ BindMember take_bind(Reader& in) {
   bind.id = NodeId(in.u64());
   bind.incarnation = take_incarnation(in);
   bind.name = take_text(in, limits::node_name_bytes_max);
+  bind.client_address = take_text(in, limits::address_bytes_max);
   return bind;
 }
 

@@ -60,7 +60,8 @@ struct PromoteMember {
 struct BindMember {
   NodeId id;
   Incarnation incarnation;
-  std::string name;  // its own, for a member without one
+  std::string name;            // its own, for a member without one
+  std::string client_address;  // likewise
   friend bool operator==(const BindMember&, const BindMember&) = default;
 };
 

@@ -139,7 +139,10 @@ TEST_F(Changes, TheSameAddAgainSucceedsAndAddsNothing) {
   const auto again = change(0, add_learner(cluster.at(1)));
   ASSERT_TRUE(again.has_value()) << again.error().what;
   EXPECT_EQ(again->subject, cluster.at(1).id());
-  EXPECT_EQ(again->config.config.members.size(), 2U);
+  ASSERT_EQ(again->config.config.members.size(), 2U);
+  const Member* added = again->config.config.find(again->subject);
+  EXPECT_EQ(added->name, "n2");
+  EXPECT_EQ(added->client_addresses, std::vector<std::string>{"n2:2379"});
 }
 
 TEST_F(Changes, ARequestThatTheClusterCannotGrantIsRefusedWithItsReason) {
@@ -195,6 +198,7 @@ TEST_F(Changes, ARemovedNodeSaysNothingAlsoAfterARestart) {
   ASSERT_TRUE(change(leader, {wire::RemoveMember{cluster.at(gone).id()}, {}}).has_value());
   ASSERT_TRUE(run([&] { return cluster.at(gone).phase() == NodePhase::removed; }));
   EXPECT_TRUE(cluster.at(gone).identity.identity->removed);
+  EXPECT_EQ(cluster.at(gone).view().raft.soft.leader, NodeId());
   cluster.at(gone).crash();
   cluster.at(gone).start();
   std::size_t said = 0;

@@ -125,7 +125,7 @@ void SimNode::probe(const std::string& address, Duration,
     const Identity& other = *each->identity.identity;
     if (address != other.name + ":2380") continue;
     if (each->system == nullptr || cluster.isolated.count(each->index) > 0) break;
-    return done(wire::ProbeReply{other.cluster, other.self, other.name});
+    return done(wire::ProbeReply{other.cluster, other.self, other.name, other.name + ":2379"});
   }
   done(fail(Code::unavailable, "not reached"));
 }

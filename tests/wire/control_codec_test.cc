@@ -22,7 +22,8 @@ std::vector<Control> controls() {
   all.push_back({1, 2, 3, MembershipRequest{RemoveMember{NodeId(5)}, expect}});
   all.push_back({1, 2, 3, MembershipRequest{UpdateMember{NodeId(5), "h:1", {"h:2"}}, expect}});
   all.push_back({1, 2, 3, MembershipRequest{PromoteMember{NodeId(5)}, std::nullopt}});
-  all.push_back({1, 2, 3, MembershipRequest{BindMember{NodeId(5), {1, 2}, "n5"}, expect}});
+  all.push_back(
+      {1, 2, 3, MembershipRequest{BindMember{NodeId(5), {1, 2}, "n5", "h5:2379"}, expect}});
   all.push_back({1, 2, 3, TransferRequest{NodeId(6)}});
   return all;
 }

@@ -101,7 +101,7 @@ TEST(ClusterCodec, RoundTrip) {
     ASSERT_EQ(decode_hello(encode(hello)).value(), hello);
     const Assign assign = any_assign(prng);
     ASSERT_EQ(decode_assign(encode(assign)).value(), assign);
-    const ProbeReply reply{hello.cluster, hello.self, hello.name};
+    const ProbeReply reply{hello.cluster, hello.self, hello.name, "host:2379"};
     ASSERT_EQ(decode_probe_reply(encode(reply)).value(), reply);
     const Proof proof{hello.nonce};
     ASSERT_EQ(decode_proof(encode(proof)).value().digest, proof.digest);
