@@ -22,10 +22,17 @@ bool Core::State::may_vote() const noexcept {
   return !mutant_active(Mutant::learner_refuses_votes) || quorum.contains(self.id);
 }
 
-// A voter of either half of the newest configuration, committed or not (C2, C3).
+// A voter of either half of the newest configuration, committed or not (C2, C3). And who was one
+// until that configuration, as long as it is not known to be committed: it may be the only one
+// whose log is good enough for those who decide now, and then nobody else can lead (thesis 4.2.2).
+// It does not count itself, and goes when the configuration is committed.
 bool Core::State::may_campaign() const noexcept {
   if (mutant_active(Mutant::learner_campaigns)) return config().find(self.id) != nullptr;
-  return quorum.contains(self.id);
+  if (quorum.contains(self.id)) return true;
+  if (configs.size() < 2 || config_committed() || mutant_active(Mutant::outgoing_never_campaigns)) {
+    return false;
+  }
+  return Quorum(configs[configs.size() - 2].config).contains(self.id);
 }
 
 bool Core::State::up_to_date(const LogId& candidate) const noexcept {

@@ -51,6 +51,7 @@ enum class Mutant : std::uint8_t {
   joint_left_by_its_author_only,   // C5: a later leader leaves it open
   config_in_force_when_committed,  // C2: instead of when it is appended
   config_kept_on_truncation,       // C8: an entry is gone, its configuration stays in force
+  outgoing_never_campaigns,        // C6: also where its log alone is good enough
   learner_campaigns,               // C3
   learner_refuses_votes,           // C3
   removed_leader_stays,            // C6: it goes on after C_new is committed
@@ -102,6 +103,7 @@ inline constexpr std::array mutant_names{
     "joint_left_by_its_author_only",
     "config_in_force_when_committed",
     "config_kept_on_truncation",
+    "outgoing_never_campaigns",
     "learner_campaigns",
     "learner_refuses_votes",
     "removed_leader_stays",

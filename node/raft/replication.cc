@@ -219,13 +219,23 @@ void Core::State::on_message(const PeerId& from, const AppendReply& m) {
     on_refused(*peer, m);
     return;
   }
-  if (peer->state == ProgressState::snapshot) {
-    peer->acknowledged(m.match);
-    maybe_leave_snapshot(*peer);
-  } else {
-    peer->accepted(m.match);
-  }
+  take_acceptance(*peer, m.match);
   maybe_commit();
+}
+
+void Core::State::take_acceptance(Progress& peer, Index match) {
+  ASPEN_ASSERT(match <= log.last().index);
+  ASPEN_ASSERT(peer.next > log.purged().index);
+  if (peer.state == ProgressState::snapshot) {
+    peer.acknowledged(match);
+    maybe_leave_snapshot(peer);
+  } else if (std::max(match, peer.match) < log.purged().index) {
+    // It holds more than is durable there. From its durable index on nothing can be sent again; the
+    // probes go on until that has passed the purge point.
+    peer.acknowledged(match);
+  } else {
+    peer.accepted(match);
+  }
 }
 
 // Two kinds prove nothing but themselves. A refusal by a log that ends before what it had

@@ -99,7 +99,8 @@ void Core::State::on(const SnapshotSent& sent) {
 
 // The state is that of the snapshot: the log has to go on from there. If it holds the snapshot's
 // entry, it does. Else all of it goes, since entries behind a position at which it conflicts were
-// never committed (E2), and nothing of it was acknowledged that is not in the snapshot.
+// never committed (E2), and nothing of it was acknowledged that is not in the snapshot. What was
+// known to be committed beyond it and not durable here comes once more.
 void Core::State::on(const SnapshotInstalled& done) {
   const SnapshotMeta& meta = done.meta;
   ASPEN_ASSERT(meta.id.index.value > 0 && meta.id.term.value > 0);
@@ -124,6 +125,8 @@ void Core::State::reset_log(const SnapshotMeta& meta) {
   if (mutant_active(Mutant::tail_kept_behind_snapshot) && meta.id.index < log.last().index) {
     return;
   }
+  ASPEN_ASSERT(delivered <= meta.id.index);
+  commit = meta.id.index;
   log = LogView(meta.id, {}, meta.id.index);
   disk.reset(meta.id.index);
   truncate_from.reset();

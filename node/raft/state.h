@@ -213,6 +213,7 @@ struct Core::State {
   [[nodiscard]] bool wants(const PeerId& to, const AppendSpec& spec) const noexcept;
   void on_message(const PeerId& from, const AppendReply& m);
   void on_message(const PeerId& from, const HeartbeatReply& m);
+  void take_acceptance(Progress& peer, Index match);
   void on_refused(Progress& peer, const AppendReply& m);
 
   // ---- follower.cc

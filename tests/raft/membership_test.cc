@@ -236,6 +236,35 @@ TEST(Membership, ALearnerVotesAndNeverCampaigns) {
   EXPECT_TRUE(s.sent<VoteReply>(2)->granted);
 }
 
+// Thesis 4.2.2: C_new reached the old voter alone, and those who decide now would vote for nobody
+// else. It leads without counting itself, commits C_new, and goes.
+TEST(Membership, AnOutgoingVoterMayBeTheOnlyOneWhoCanLead) {
+  BootState boot = boot_state(1, {1, 1, 1});
+  const Config from = members({1, 2});
+  const Config to = members({2});
+  boot.configs = {{log_id(1, 1), from}, {log_id(1, 2), joint_of(from, to)}, {log_id(1, 3), to}};
+  Solo s(boot);
+  s.turn({Campaign{}});
+  s.from(2, PreVoteReply{Term(2), true});
+  ASSERT_NE(s.sent<Vote>(2), nullptr);
+  s.durable();
+  s.from(2, VoteReply{Term(2), true});
+  ASSERT_EQ(s.role(), RoleState::leader);
+  s.durable();
+  EXPECT_EQ(s.commit(), Index());
+  s.from(2, accept(s, 2, 4));
+  const PeerMetrics peer = s.core.metrics().peers.at(0);
+  s.from(2, AppendReply{Term(2), peer.epoch, true, Index(4), Term()});
+  EXPECT_EQ(s.commit(), Index(4));
+  EXPECT_EQ(s.role(), RoleState::follower);
+  EXPECT_TRUE(s.core.soft().removed);
+
+  boot.applied = Index(3);  // it knows that C_new is committed: it is not needed
+  Solo done(boot);
+  done.turn({Campaign{}});
+  EXPECT_EQ(done.role(), RoleState::follower);
+}
+
 TEST(Membership, ALearnersAcknowledgementMakesNoMajority) {
   Leader s(members({1, 2, 3}, {4, 5}));
   s.propose(7);

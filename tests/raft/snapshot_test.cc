@@ -117,6 +117,20 @@ TEST(Snapshot, APeerThatHoldsThePurgePointNeedsNone) {
   EXPECT_EQ(s.sent<Append>(3)->prev.index, Index(5));
 }
 
+// It holds the purge point in memory and less on its disk: from there on nothing can be sent again.
+TEST(Snapshot, AnAcknowledgementBelowThePurgePointDoesNotMoveTheStreamThere) {
+  Solo s = leader_with_a_laggard(2);
+  s.turn({Applied{Index(6), Index(6)}});
+  ASSERT_EQ(s.out.purge, Index(4));
+  s.from(3, AppendReply{Term(2), epoch_of(s, 1), true, Index(2), Term()});
+  EXPECT_EQ(s.core.metrics().peers[1].match, Index(2));
+  EXPECT_EQ(s.core.metrics().peers[1].next, Index(5));
+  s.from(3, AppendReply{Term(2), epoch_of(s, 1), true, Index(4), Term()});
+  EXPECT_EQ(s.core.metrics().peers[1].state, ProgressState::replicate);
+  ASSERT_NE(s.sent<Append>(3), nullptr);
+  EXPECT_EQ(s.sent<Append>(3)->prev.index, Index(4));
+}
+
 // ---- the receiver
 
 TEST(Snapshot, AShorterLogIsResetAndGoesOnBehindIt) {
@@ -135,6 +149,32 @@ TEST(Snapshot, AShorterLogIsResetAndGoesOnBehindIt) {
   EXPECT_EQ(s.out.commit.after, Index(9));
   EXPECT_EQ(s.out.commit.through, Index(10));
   EXPECT_EQ(s.core.config_at(Index(10)).config, joined);
+}
+
+// What was known to be committed beyond it, and is not durable here, comes once more.
+TEST(Snapshot, AResetTakesBackTheKnowledgeOfWhatIsCommittedBeyondIt) {
+  Solo s(3, {1});
+  std::vector<Entry> entries;
+  for (std::uint64_t i = 2; i <= 12; ++i) entries.push_back(command(1, i));
+  s.from(2, append_of(1, log_id(1, 1), entries, 12));
+  EXPECT_EQ(s.commit(), Index(12));
+  s.turn({SnapshotInstalled{meta(1, 9)}});
+  EXPECT_EQ(s.commit(), Index(9));
+  EXPECT_EQ(s.last(), Index(9));
+  s.from(2, append_of(1, log_id(1, 9), {command(1, 10), command(1, 11)}, 12));
+  EXPECT_EQ(s.commit(), Index(11));
+}
+
+// A crash may leave the reset without the hard state of the same write (P2).
+TEST(Snapshot, ALogOfALaterTermThanTheHardStateRaisesIt) {
+  BootState boot = boot_state(3);
+  boot.purged = log_id(4, 5);
+  boot.runs.clear();
+  boot.last = boot.applied = Index(5);
+  Solo s(std::move(boot));
+  EXPECT_EQ(s.term(), 4U);
+  s.turn({});
+  EXPECT_EQ(s.out.io->hard_state, (HardState{Term(4), std::nullopt}));
 }
 
 // E2: a tail behind a position that conflicts was never committed.
