@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "node/base/assert.h"
+#include "tests/sim/operator.h"
 #include "tests/sim/replica.h"
 
 namespace aspen::sim {
@@ -81,6 +82,12 @@ void Faults::on_fault(Family family) {
     case Family::campaign:
       record(family, node);
       return replica.campaign();
+    case Family::membership:
+      return world_.operators().change_membership();
+    case Family::transfer:
+      return world_.operators().transfer();
+    case Family::lost_disk:
+      return world_.operators().lose_disk(node, duration(family));
   }
 }
 

@@ -68,6 +68,15 @@ void LogImage::purge(Index through) {
   gone_ = 0;
 }
 
+void LogImage::reset(const raft::SnapshotMeta& meta, std::uint64_t chain) {
+  purged_ = meta.id;
+  purged_chain_ = chain;
+  slots_.clear();
+  gone_ = 0;
+  configs_.clear();
+  if (!meta.config.config.empty()) configs_.push_back(meta.config);
+}
+
 raft::BootState LogImage::recover() const {
   raft::BootState boot;
   boot.hard_state = hard_state;
@@ -92,8 +101,9 @@ void ModelDisk::format(HardState hard_state, std::vector<Entry> entries) {
   durable_ = view_;
 }
 
-void ModelDisk::submit(const raft::LogIo& io) {
-  Item item{io.id, io.truncate_from, io.hard_state, {}, {}};
+void ModelDisk::submit(const raft::LogIo& io, std::uint64_t chain_before) {
+  Item item{io.id, io.truncate_from, io.hard_state, {}, {}, io.reset, chain_before};
+  if (io.reset) view_.reset(*io.reset, chain_before);
   if (io.truncate_from) view_.truncate(*io.truncate_from);
   if (io.hard_state) view_.hard_state = *io.hard_state;
   item.append.reserve(io.append.size());
@@ -107,7 +117,13 @@ void ModelDisk::submit(const raft::LogIo& io) {
 void ModelDisk::purge(Index through) {
   if (through <= view_.purged().index) return;
   view_.purge(through);
-  queue_.push_back({{}, {}, {}, {}, through});
+  queue_.push_back({{}, {}, {}, {}, through, {}, 0});
+}
+
+void ModelDisk::adopt(const raft::SnapshotMeta& meta, std::uint64_t chain) {
+  ASPEN_ASSERT(queue_.empty());
+  durable_.reset(meta, chain);
+  view_ = durable_;
 }
 
 std::optional<Time> ModelDisk::start(Time now) {
@@ -154,6 +170,7 @@ void ModelDisk::heal() noexcept {
 }
 
 void ModelDisk::make_durable(Item& item) {
+  if (item.reset) durable_.reset(*item.reset, item.chain);
   if (item.truncate_from) durable_.truncate(*item.truncate_from);
   if (item.hard_state) durable_.hard_state = *item.hard_state;
   for (Slot& slot : item.append) durable_.append(std::move(slot));
@@ -163,6 +180,7 @@ void ModelDisk::make_durable(Item& item) {
 void ModelDisk::make_part_durable(Item& item) {
   if (!item.id) return;
   const std::uint64_t parts = dice_.below(item.append.size() + 2);
+  if (item.reset) durable_.reset(*item.reset, item.chain);
   if (item.truncate_from) durable_.truncate(*item.truncate_from);
   if (parts == 0) return;
   if (item.hard_state) durable_.hard_state = *item.hard_state;

@@ -40,6 +40,9 @@ class LogImage {
   [[nodiscard]] std::uint64_t chain_after(const Entry& entry) const noexcept;
   // Precondition: purge point <= through <= last.
   void purge(Index through);
+  // All of it goes; it begins behind the snapshot.
+  void reset(const raft::SnapshotMeta& meta, std::uint64_t chain);
+  [[nodiscard]] const std::vector<raft::LoggedConfig>& configs() const noexcept { return configs_; }
 
   // All but self, applied, seed and tuning.
   [[nodiscard]] raft::BootState recover() const;
@@ -63,7 +66,10 @@ class ModelDisk {
   // The state before the first boot.
   void format(HardState hard_state, std::vector<Entry> entries);
 
-  void submit(const raft::LogIo& io);
+  // `chain`: of the state, for a reset.
+  void submit(const raft::LogIo& io, std::uint64_t chain);
+  // Opening: the state is that of a snapshot which the log does not lead to.
+  void adopt(const raft::SnapshotMeta& meta, std::uint64_t chain);
   void purge(Index through);
   // Starts the next write and fsync if there is one and none is under way; when it ends.
   [[nodiscard]] std::optional<Time> start(Time now);
@@ -89,6 +95,8 @@ class ModelDisk {
     std::optional<HardState> hard_state;
     std::vector<Slot> append;
     Index purge;
+    std::optional<raft::SnapshotMeta> reset;
+    std::uint64_t chain = 0;
   };
   void make_durable(Item& item);
   void make_part_durable(Item& item);

@@ -1,6 +1,9 @@
 #include "tests/sim/model_state.h"
 
+#include <utility>
+
 #include "node/base/assert.h"
+#include "node/base/membership.h"
 
 namespace aspen::sim {
 
@@ -30,10 +33,17 @@ std::optional<Command> decode_command(const Bytes& bytes) {
   return command;
 }
 
-std::optional<CommandResult> ModelState::apply(const Entry& entry, std::uint64_t chain) {
+std::optional<CommandResult> ModelState::apply(const Entry& entry, std::uint64_t chain_there) {
   ASPEN_ASSERT(entry.id.index == applied + 1);
   applied = entry.id.index;
+  term = entry.id.term;
+  chain = chain_there;
   digest = fold(digest, chain);
+  if (entry.kind == EntryKind::config) {
+    auto decoded = decode_config(entry.payload.view());
+    ASPEN_ASSERT(decoded.has_value());
+    config = {entry.id, std::move(*decoded)};
+  }
   if (entry.kind != EntryKind::command) return std::nullopt;
   const auto command = decode_command(entry.payload);
   if (!command) return std::nullopt;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "node/base/entry.h"
+#include "node/raft/core.h"
 #include "tests/sim/wgl.h"
 
 namespace aspen::sim {
@@ -34,9 +35,13 @@ struct CommandResult {
 
 struct ModelState {
   Index applied;
+  Term term;                // of the entry applied last
+  std::uint64_t chain = 0;  // of the log up to it
+  raft::LoggedConfig config;
   std::uint64_t digest = 0;
   std::array<std::uint64_t, registers_max> registers{};
   friend bool operator==(const ModelState&, const ModelState&) = default;
+  [[nodiscard]] LogId id() const noexcept { return {term, applied}; }
 
   // Precondition: `entry` follows `applied`. A command's result, if it is one.
   std::optional<CommandResult> apply(const Entry& entry, std::uint64_t chain);

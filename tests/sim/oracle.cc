@@ -2,17 +2,19 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <variant>
 
 #include "node/base/assert.h"
+#include "node/base/membership.h"
+#include "tests/sim/world.h"
 
 namespace aspen::sim {
 
 namespace {
 
-// The node with this peer id (world.h numbers them from 1).
 std::size_t number_of(const PeerId& peer) {
-  return peer.id.value - 1;
+  return place_of(peer.id);
 }
 
 // The term that a message proves its sender to be in; 0 if it proves none.
@@ -28,6 +30,16 @@ Term term_proved(const raft::Message& message) {
 
 void Oracle::violate(const char* check, std::string text) {
   if (!violation_) violation_ = Violation{check, std::move(text)};
+}
+
+void Oracle::lose(std::size_t node) {
+  lost_.insert_or_assign(identities_[node], disks_[node]->durable());
+}
+
+void Oracle::identify(std::size_t node, const PeerId& self) {
+  identities_[node] = self;
+  hard_states_[node] = {};
+  states_[node] = {};
 }
 
 void Oracle::appended(std::size_t node, LogId id) {
@@ -68,7 +80,7 @@ void Oracle::disk_changed(std::size_t node) {
 }
 
 void Oracle::sent_vote(std::size_t node, std::size_t peer, Term term) {
-  const auto [at, fresh] = votes_sent_.try_emplace({node, term}, peer);
+  const auto [at, fresh] = votes_sent_.try_emplace({key(node), term}, peer);
   if (!fresh && at->second != peer) {
     violate("one vote in a term", fmt::format("n{} voted for n{} and for n{} in term {}", node,
                                               at->second, peer, term.value));
@@ -102,7 +114,8 @@ void Oracle::sent(std::size_t node, std::size_t peer, const raft::Message& messa
   Index match;
   if (const auto* m = std::get_if<raft::AppendReply>(&message); m && m->accepted) match = m->match;
   if (const auto* m = std::get_if<raft::HeartbeatReply>(&message)) match = m->match;
-  if (match > disk.last()) {
+  // Behind a snapshot the log is taken up where the state stands, whatever a crash leaves of it.
+  if (match > std::max(disk.last(), states_[node])) {
     violate(
         "entries durable before they are acknowledged (P3)",
         fmt::format("n{} acknowledges {}, its disk has {}", node, match.value, disk.last().value));
@@ -128,24 +141,67 @@ void Oracle::became_leader(std::size_t node, Term term) {
                   node, term.value, last, committed_[last - 1].known_in.value, log.last().value));
 }
 
-std::size_t Oracle::disks_holding(Index index, std::uint64_t chain) const {
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < nodes_; ++i) {
-    const LogImage& disk = disks_[i]->durable();
-    if (index < disk.purged().index || disk.chain_at(index) == chain) ++count;
+bool Oracle::holds(const PeerId& peer, Index index, std::uint64_t chain) const {
+  const std::size_t node = place_of(peer.id);
+  ASPEN_ASSERT(node < nodes_);
+  // A disk that was lost was chosen so that its acknowledgements under way may count.
+  const auto lost = lost_.find(peer);
+  if (identities_[node] != peer && lost == lost_.end()) return false;
+  const LogImage& disk = identities_[node] == peer ? disks_[node]->durable() : lost->second;
+  return index < disk.purged().index || disk.chain_at(index) == chain;
+}
+
+// Counted by the oracle itself: the core's arithmetic is what is judged.
+bool Oracle::on_quorum(const Config& config, Index index, std::uint64_t chain) const {
+  std::size_t incoming = 0;
+  std::size_t incoming_holding = 0;
+  std::size_t outgoing = 0;
+  std::size_t outgoing_holding = 0;
+  for (const Member& member : config.members) {
+    const bool held = holds(member.peer, index, chain);
+    if (member.role == Role::voter) {
+      ++incoming;
+      if (held) ++incoming_holding;
+    }
+    if (member.outgoing) {
+      ++outgoing;
+      if (held) ++outgoing_holding;
+    }
   }
-  return count;
+  return 2 * incoming_holding > incoming && (outgoing == 0 || 2 * outgoing_holding > outgoing);
 }
 
+// By a configuration that somebody goes by: a follower may not know the one that counted.
 void Oracle::check_quorum(std::size_t node, Index index, std::uint64_t chain) {
-  const std::size_t count = disks_holding(index, chain);
-  if (count * 2 > nodes_) return;
+  for (std::size_t i = 0; i < nodes_; ++i) {
+    if (on_quorum(in_force_[i], index, chain)) return;
+    for (const raft::LoggedConfig& logged : disks_[i]->view().configs()) {
+      if (on_quorum(logged.config, index, chain)) return;
+    }
+  }
   violate("committed is durable on a quorum",
-          fmt::format("n{} takes {} for committed, {} of {} disks hold it", node, index.value,
-                      count, nodes_));
+          fmt::format("n{} takes {} for committed, too few disks hold it", node, index.value));
 }
 
-void Oracle::committed(std::size_t node, const raft::CommitRange& range, Term term) {
+// A leader decides by the configuration in force; it may have changed in the same turn.
+void Oracle::check_quorum_of(const raft::Core& leader, std::size_t node, Index index,
+                             std::uint64_t chain) {
+  if (on_quorum(leader.config(), index, chain)) return;
+  const raft::Metrics metrics = leader.metrics();
+  if (metrics.config.index > metrics.purged.index) {
+    const auto before = leader.config_at(metrics.config.index - 1);
+    if (metrics.config.index > metrics.commit.index && on_quorum(before.config, index, chain)) {
+      return;
+    }
+  }
+  violate(
+      "committed is durable on a quorum",
+      fmt::format("n{} leads and commits {}, too few disks of the configuration in force hold it",
+                  node, index.value));
+}
+
+void Oracle::committed(std::size_t node, const raft::CommitRange& range, Term term,
+                       const raft::Core* leads) {
   const LogImage& log = disks_[node]->view();
   if (range.through > disks_[node]->durable().last()) {
     violate("commit range is durable in the own log (rule 5)",
@@ -164,7 +220,15 @@ void Oracle::committed(std::size_t node, const raft::CommitRange& range, Term te
       const auto command =
           entry.kind == EntryKind::command ? decode_command(entry.payload) : std::nullopt;
       committed_.push_back({slot->chain, command ? command->operation : 0, entry.id.term, term});
-      if (i == range.through.value) check_quorum(node, Index(i), slot->chain);
+      if (entry.kind == EntryKind::config) {
+        if (auto decoded = decode_config(entry.payload.view())) config_ = {entry.id, *decoded};
+      }
+      if (i != range.through.value) continue;
+      if (leads != nullptr) {
+        check_quorum_of(*leads, node, Index(i), slot->chain);
+      } else {
+        check_quorum(node, Index(i), slot->chain);
+      }
     } else if (committed_[i - 1].chain != slot->chain) {
       violate("committed entries never change",
               fmt::format("n{} commits another log up to {} (term {}, was {})", node, i,
@@ -175,7 +239,7 @@ void Oracle::committed(std::size_t node, const raft::CommitRange& range, Term te
 
 void Oracle::purged(std::size_t node, Index through, Index state_durable) {
   bool everywhere = through <= state_durable;
-  for (std::size_t i = 0; i < nodes_; ++i) {
+  for (std::size_t i = 0; i < nodes_ && !early_purges_; ++i) {
     everywhere = everywhere && disks_[i]->durable().last() >= through;
   }
   if (everywhere) return;
@@ -206,7 +270,7 @@ void Oracle::booted(std::size_t node, Index applied_index) {
   }
 }
 
-void Oracle::acknowledged(std::size_t node, LogId id) {
+void Oracle::acknowledged(std::size_t node, LogId id, const raft::Core& core) {
   const LogImage& log = disks_[node]->view();
   if (id.index < log.purged().index) return;
   // A leader whose disk hangs has it in memory alone: the others' logs tell what it is.
@@ -217,7 +281,11 @@ void Oracle::acknowledged(std::size_t node, LogId id) {
                    fmt::format("n{} acknowledges {}.{}, which no log holds", node, id.term.value,
                                id.index.value));
   }
-  check_quorum(node, id.index, *chain);
+  if (core.soft().role == raft::RoleState::leader) {
+    check_quorum_of(core, node, id.index, *chain);
+  } else {
+    check_quorum(node, id.index, *chain);
+  }
 }
 
 }  // namespace aspen::sim

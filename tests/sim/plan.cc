@@ -40,7 +40,12 @@ constexpr FamilyRange range_of(Family family) {
     case Family::link_hint:
       return {second / 10, 10 * second, millisecond, millisecond};
     case Family::campaign:
+    case Family::transfer:
       return {second / 2, 30 * second, millisecond, millisecond};
+    case Family::membership:
+      return {second / 5, 10 * second, millisecond, millisecond};
+    case Family::lost_disk:
+      return {3 * second, 30 * second, 100 * millisecond, 5 * second};
   }
   ASPEN_UNREACHABLE();
 }
@@ -52,6 +57,8 @@ raft::Tuning draw_tuning(Dice& dice) {
       static_cast<std::uint32_t>(dice.between(1, std::max(1U, t.election_ticks_min / 5)));
   t.purge_entries = dice.log_uniform(1, 1000);
   t.read_rounds = static_cast<std::uint32_t>(dice.log_uniform(1, 16));
+  if (dice.percent(50)) t.keep_entries = dice.log_uniform(1, 2000);
+  t.promotion_lag = dice.log_uniform(1, 1000);
   if (dice.percent(50)) return t;
   if (dice.percent(50)) t.append_bytes = dice.log_uniform(64, t.append_bytes);
   if (dice.percent(50)) t.window_bytes = dice.log_uniform(t.append_bytes, t.window_bytes);
@@ -143,12 +150,26 @@ void draw_swarm(Plan& plan, const Prng& root) {
   plan.driver = draw_driver(driver, election_min);
   Dice workload(root.split("plan.workload"));
   plan.workload = draw_workload(workload);
+  Dice snapshots(root.split("plan.snapshots"));
+  plan.snapshots.transfer = snapshots.log_uniform(millisecond, 3 * second);
+  if (snapshots.percent(50)) {
+    plan.snapshots.fail_percent = static_cast<std::uint32_t>(snapshots.between(1, 50));
+  }
+  if (snapshots.percent(30)) plan.snapshots.permit_percent = 20;
   for (std::size_t i = 0; i < families; ++i) {
     Dice dice(root.split("plan.fault", i));
     if (plan.profile == Profile::swarm && dice.percent(50)) continue;
     const FamilyRange range = range_of(static_cast<Family>(i));
     plan.faults[i] = {dice.log_uniform(range.every_least, range.every_most),
                       dice.log_uniform(range.duration_least, range.duration_most)};
+  }
+  plan.members = plan.nodes;
+  if (!plan.changes_members()) {
+    // Nobody would replace it.
+    plan.faults[static_cast<std::size_t>(Family::lost_disk)] = {};
+  } else {
+    plan.members = std::min(plan.members, nodes_max - 1);
+    plan.nodes = std::min(nodes_max, plan.members + shape.between(1, 3));
   }
 }
 
@@ -175,8 +196,8 @@ const char* to_string(Profile profile) {
 
 const char* to_string(Family family) {
   constexpr std::array<const char*, families> names{
-      "crash one", "crash many", "crash all", "crash armed", "pause",
-      "partition", "disk stall", "disk slow", "link hint",   "campaign"};
+      "crash one", "crash many", "crash all", "crash armed", "pause",    "partition", "disk stall",
+      "disk slow", "link hint",  "campaign",  "membership",  "transfer", "lost disk"};
   return names[static_cast<std::size_t>(family)];
 }
 
@@ -197,15 +218,19 @@ std::string describe(const Plan& plan) {
   std::string text;
   auto out = std::back_inserter(text);
   const auto& t = plan.tuning;
-  fmt::format_to(out, "seed {}, profile {}: {} nodes{}, {:.0f} s\n", plan.seed,
-                 to_string(plan.profile), plan.nodes,
+  fmt::format_to(out, "seed {}, profile {}: {} of {} nodes{}, {:.0f} s\n", plan.seed,
+                 to_string(plan.profile), plan.members, plan.nodes,
                  plan.initialised_by_one ? ", initialised by one" : "",
                  static_cast<double>(plan.horizon) / second);
   fmt::format_to(
       out, "  tuning    election {} ticks, heartbeat {}, append {} B, window {} B / {}, ",
       t.election_ticks_min, t.heartbeat_ticks, t.append_bytes, t.window_bytes, t.window_appends);
-  fmt::format_to(out, "uncommitted {} B, tail {} B, purge by {}\n", t.uncommitted_bytes,
-                 t.tail_bytes, t.purge_entries);
+  fmt::format_to(out, "uncommitted {} B, tail {} B, purge by {}, keep {}, promote at {}\n",
+                 t.uncommitted_bytes, t.tail_bytes, t.purge_entries, t.keep_entries,
+                 t.promotion_lag);
+  const auto& s = plan.snapshots;
+  fmt::format_to(out, "  snapshots take {} us, fail {} %, permit {} %\n", s.transfer,
+                 s.fail_percent, s.permit_percent);
   const auto& n = plan.network;
   fmt::format_to(out,
                  "  network   delay {} + {} us, loss {} ppm, twice {} ppm, tail {} ppm to {} us, ",

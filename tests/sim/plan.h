@@ -22,6 +22,8 @@ inline constexpr Time second = 1'000'000;
 inline constexpr Time tick_period = 10 * millisecond;
 
 inline constexpr std::size_t nodes_max = 7;
+// Ids of nodes are given by place and generation; a place has at most so many neighbours.
+inline constexpr std::uint64_t id_stride = 8;
 
 enum class Profile : std::uint8_t {
   swarm,  // the default
@@ -40,10 +42,13 @@ enum class Family : std::uint8_t {
   partition,
   disk_stall,
   disk_slow,
-  link_hint,  // PeerLink that is wrong
-  campaign,   // somebody asks for an election
+  link_hint,   // PeerLink that is wrong
+  campaign,    // somebody asks for an election
+  membership,  // somebody changes the configuration
+  transfer,    // somebody hands the leadership over
+  lost_disk,   // a node comes back without its data, and is replaced later
 };
-inline constexpr std::size_t families = 10;
+inline constexpr std::size_t families = 13;
 [[nodiscard]] const char* to_string(Family family);
 
 // Off if every == 0.
@@ -82,6 +87,12 @@ struct DriverPlan {
   std::uint32_t purge_percent = 100;   // how many permissions to purge are used
 };
 
+struct SnapshotPlan {
+  Time transfer = 100 * millisecond;  // mean time that one takes
+  std::uint32_t fail_percent = 0;     // break off
+  std::uint32_t permit_percent = 0;   // of the times that the state becomes durable: PurgeUpTo
+};
+
 struct WorkloadPlan {
   std::size_t clients = 4;
   Time think = 20 * millisecond;  // mean time between two operations of a client
@@ -96,7 +107,8 @@ struct WorkloadPlan {
 struct Plan {
   std::uint64_t seed = 0;
   Profile profile = Profile::swarm;
-  std::size_t nodes = 3;
+  std::size_t nodes = 3;            // places
+  std::size_t members = 3;          // of them members from the start; the others are added later
   bool initialised_by_one = false;  // one node boots with the configuration and campaigns
   Time horizon = 60 * second;       // then everything heals
   raft::Tuning tuning;
@@ -104,8 +116,18 @@ struct Plan {
   DiskPlan disk;
   DriverPlan driver;
   WorkloadPlan workload;
+  SnapshotPlan snapshots;
   std::array<FaultRate, families> faults{};
 
+  [[nodiscard]] const FaultRate& rate(Family family) const noexcept {
+    return faults[static_cast<std::size_t>(family)];
+  }
+  [[nodiscard]] bool changes_members() const noexcept { return rate(Family::membership).every > 0; }
+  // Whether entries may be purged that somebody still needs.
+  [[nodiscard]] bool purges_early() const noexcept {
+    return changes_members() || tuning.keep_entries < (std::uint64_t{1} << 40U) ||
+           snapshots.permit_percent > 0;
+  }
   [[nodiscard]] Time election_max() const noexcept {
     return 2 * tuning.election_ticks_min * tick_period;
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "node/base/assert.h"
+#include "tests/sim/operator.h"
 #include "tests/sim/workload.h"
 
 namespace aspen::sim {
@@ -15,7 +16,7 @@ namespace {
 constexpr std::size_t lane_inputs_max = 20'000;
 
 std::size_t number_of(const PeerId& peer) {
-  return peer.id.value - 1;
+  return place_of(peer.id);
 }
 
 }  // namespace
@@ -25,6 +26,7 @@ Replica::Replica(World& world, std::size_t node)
       node_(node),
       dice_(world.stream("driver", node)),
       disk_(world.plan().disk, Dice(world.stream("disk", node))),
+      self_(peer_of(node)),
       tick_period_(tick_period) {
   const std::uint64_t skew = world.plan().driver.tick_skew_ppm;
   const std::uint64_t parts = 1'000'000 - skew + dice_.below(2 * skew + 1);
@@ -40,11 +42,12 @@ void Replica::format(const std::vector<Entry>& entries) {
 void Replica::boot() {
   ASPEN_ASSERT(!up());
   ++boots_;
+  open_state();
   world_.oracle().booted(node_, state_durable_.applied);
   if (world_.oracle().violated()) return;
   state_ = state_durable_;
   raft::BootState boot = disk_.durable().recover();
-  boot.self = peer_of(node_);
+  boot.self = self_;
   boot.applied = state_.applied;
   boot.seed = world_.stream("core", node_ + nodes_max * boots_).next();
   boot.tuning = world_.plan().tuning;
@@ -59,6 +62,27 @@ void Replica::boot() {
   applying_ = {};
   schedule(world_.now() + dice_.below(tick_period_), Task::tick);
   schedule(world_.now() + dice_.below(world_.plan().driver.state_every) + 1, Task::state_durable);
+}
+
+// A crash between the switch of the state and the reset of the log leaves a state that the log does
+// not lead to: then the log is reset now.
+void Replica::open_state() {
+  const LogImage& log = disk_.durable();
+  const LogId applied = state_durable_.id();
+  if (applied.index != snapshot_ || applied.index < log.purged().index) return;
+  if (applied.index.value == 0 || log.term_at(applied.index) == applied.term) return;
+  disk_.adopt({applied, state_durable_.config}, state_durable_.chain);
+  world_.oracle().disk_changed(node_);
+}
+
+void Replica::wipe(const PeerId& self) {
+  ASPEN_ASSERT(!up());
+  world_.oracle().lose(node_);
+  self_ = self;
+  disk_ = ModelDisk(world_.plan().disk, Dice(world_.stream("disk", node_ + nodes_max * ++boots_)));
+  state_ = state_durable_ = {};
+  snapshot_ = {};
+  world_.oracle().identify(node_, self);
 }
 
 void Replica::crash() {
@@ -114,8 +138,12 @@ void Replica::schedule(Time at, Task task, std::uint64_t argument) {
 
 // ---- inputs
 
-void Replica::receive(std::size_t from, raft::Message message) {
-  enqueue(Lane::messages, raft::Received{peer_of(from), std::move(message)});
+void Replica::receive(const PeerId& from, raft::Message message) {
+  enqueue(Lane::messages, raft::Received{from, std::move(message)});
+}
+
+void Replica::tell(raft::Input input) {
+  if (up()) enqueue(Lane::proposals, std::move(input));
 }
 
 void Replica::propose(std::uint64_t operation, Bytes payload) {
@@ -128,7 +156,7 @@ void Replica::read(std::uint64_t operation) {
 }
 
 void Replica::link(std::size_t peer, bool is_up) {
-  if (up()) enqueue(Lane::messages, raft::PeerLink{peer_of(peer), is_up});
+  if (up()) enqueue(Lane::messages, raft::PeerLink{world_.replica(peer).self(), is_up});
 }
 
 void Replica::campaign() {
@@ -166,6 +194,8 @@ void Replica::on(Task task, std::uint32_t boot, std::uint64_t argument) {
     case Task::client:
     case Task::fault:
     case Task::fault_end:
+    case Task::snapshot_here:
+    case Task::snapshot_end:
       break;
   }
   ASPEN_UNREACHABLE();
@@ -211,6 +241,7 @@ void Replica::turn() {
   }
   raft::Effects effects = core_->flush();
   core_->invariants();
+  if (effects.config) world_.operators().in_force(node_, *effects.config);
   act(effects);
 }
 
@@ -246,13 +277,21 @@ void Replica::act(raft::Effects& effects) {
   }
   serve_reads();
   for (const raft::Completion& completion : effects.completions) {
-    world_.workload().completed(node_, completion);
+    if (Operator::is_own(completion.request)) {
+      world_.operators().completed(node_, completion);
+    } else {
+      world_.workload().completed(node_, completion);
+    }
+  }
+  for (const raft::SnapshotRequest& request : effects.snapshots) {
+    world_.send_snapshot(node_, request);
   }
   if (effects.purge) purge(*effects.purge);
 }
 
 void Replica::on_soft(const raft::SoftState& soft) {
   const bool elected = soft.role == raft::RoleState::leader && soft_.role != soft.role;
+  if (soft.removed && !soft_.removed) ++world_.counters().removed;
   soft_ = soft;
   world_.record(
       {.what = What::role,
@@ -303,7 +342,8 @@ void Replica::submit(const raft::LogIo& io) {
                                    fmt::format("n{} truncates from {}, it committed {}", node_,
                                                io.truncate_from->value, commit_.value));
   }
-  disk_.submit(io);
+  if (io.reset) ASPEN_ASSERT(io.reset->id == state_.id() || io.reset->id.index < state_.applied);
+  disk_.submit(io, io.reset ? state_.chain : 0);
   for (const Entry& entry : append) world_.oracle().appended(node_, entry.id);
   start_disk();
 }
@@ -350,22 +390,22 @@ void Replica::on_durable(raft::IoId io) {
 // ---- sends
 
 void Replica::dispatch_send(raft::Send& send) {
-  const std::size_t to = number_of(send.to);
-  ASPEN_ASSERT(to < world_.nodes() && to != node_);
+  ASPEN_ASSERT(number_of(send.to) < world_.nodes());
+  if (number_of(send.to) == node_) return;  // a former node of this place
   if (auto* message = std::get_if<raft::Message>(&send.what)) {
-    return world_.send(node_, to, std::move(*message));
+    return world_.send(node_, send.to, std::move(*message));
   }
   const auto& spec = std::get<raft::AppendSpec>(send.what);
   ASPEN_ASSERT(spec.lo <= spec.hi && spec.prev.index + 1 == spec.lo);
-  if (!dice_.ppm(world_.plan().driver.append_late_ppm)) return send_append(to, spec);
-  late_.push_back({to, spec});
+  if (!dice_.ppm(world_.plan().driver.append_late_ppm)) return send_append(send.to, spec);
+  late_.push_back({send.to, spec});
   schedule(world_.now() + dice_.exponential(2 * tick_period_) + 1, Task::late_append,
            late_.size() - 1);
 }
 
-void Replica::send_append(std::size_t to, const raft::AppendSpec& spec) {
+void Replica::send_append(const PeerId& to, const raft::AppendSpec& spec) {
   const LogImage& log = disk_.view();
-  if (paused_ || !core_->wants(peer_of(to), spec)) return;
+  if (paused_ || !core_->wants(to, spec)) return;
   if (log.term_at(spec.hi) != spec.term_hi || spec.lo <= log.purged().index) return;
   raft::Append append{spec.term, spec.prev, {}, spec.commit, spec.epoch};
   // The driver sends as many as it likes, at least one.
@@ -375,86 +415,6 @@ void Replica::send_append(std::size_t to, const raft::AppendSpec& spec) {
   for (Index i = spec.lo; i < spec.lo + count; i = i + 1)
     append.entries.push_back(log.at(i)->entry);
   world_.send(node_, to, std::move(append));
-}
-
-// ---- the state machine
-
-void Replica::on_commit(const raft::CommitRange& range) {
-  world_.record({.what = What::commit,
-                 .node = static_cast<std::uint8_t>(node_),
-                 .values = {range.after.value, range.through.value}});
-  if (range.after != commit_) {
-    return world_.oracle().violate(
-        "commit ranges follow one another",
-        fmt::format("n{} commits ({}, {}] after {}", node_, range.after.value, range.through.value,
-                    commit_.value));
-  }
-  const LogImage& log = disk_.view();
-  for (const Entry& entry : range.entries) {
-    const Slot* slot = log.at(entry.id.index);
-    if (slot != nullptr && slot->entry == entry) continue;
-    return world_.oracle().violate(
-        "commit range is in the log",
-        fmt::format("n{} commits an entry {} that is not in its log", node_, entry.id.index.value));
-  }
-  commit_ = range.through;
-  const Index known = world_.oracle().committed_last();
-  world_.oracle().committed(node_, range, soft_.term);
-  for (Index i = known + 1; i <= world_.oracle().committed_last(); i = i + 1) {
-    world_.workload().in_log(world_.oracle().operation_at(i), LogId{world_.oracle().term_at(i), i});
-  }
-  start_apply();
-}
-
-void Replica::start_apply() {
-  if (applying_ || commit_ == state_.applied) return;
-  applying_ = commit_;
-  const Time latency = dice_.exponential(world_.plan().driver.apply) + 1;
-  schedule(world_.now() + latency, Task::apply_done);
-}
-
-void Replica::on_apply_done() {
-  if (paused_ || !applying_ || world_.oracle().violated()) return;
-  while (state_.applied < applying_) {
-    const Slot* slot = disk_.view().at(state_.applied + 1);
-    if (slot == nullptr) {
-      return world_.oracle().violate(
-          "log kept for the state (P9)",
-          fmt::format("n{} cannot apply {}", node_, state_.applied.value + 1));
-    }
-    const auto result = state_.apply(slot->entry, slot->chain);
-    world_.oracle().applied(node_, state_);
-    if (result) world_.workload().applied(node_, slot->entry, *result);
-  }
-  applying_ = {};
-  world_.record({.what = What::applied,
-                 .node = static_cast<std::uint8_t>(node_),
-                 .values = {state_.applied.value, state_durable_.applied.value}});
-  if (crash_at(CrashPoint::at_apply)) return;
-  world_.workload().answer_writes(node_, state_.applied);
-  serve_reads();
-  start_apply();
-  enqueue(Lane::disk, raft::Applied{state_.applied, state_durable_.applied});
-}
-
-void Replica::serve_reads() {
-  std::size_t kept = 0;
-  for (const WaitingRead& read : reads_) {
-    if (read.index <= state_.applied) {
-      world_.workload().answer_read(read.operation, state_);
-    } else {
-      reads_[kept++] = read;
-    }
-  }
-  reads_.resize(kept);
-}
-
-void Replica::on_state_durable() {
-  schedule(world_.now() + world_.plan().driver.state_every, Task::state_durable);
-  if (paused_ || state_durable_.applied == state_.applied) return;
-  state_durable_ = state_;
-  if (crash_at(CrashPoint::at_state)) return;
-  enqueue(Lane::disk, raft::Applied{state_.applied, state_durable_.applied});
 }
 
 }  // namespace aspen::sim

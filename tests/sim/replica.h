@@ -19,17 +19,19 @@ namespace aspen::sim {
 // Places at which an armed replica crashes.
 enum class CrashPoint : std::uint8_t {
   none,
-  before_sends,   // a turn was flushed, nothing left yet
-  before_io,      // sends that need no disk left, the LogIo was not submitted
-  after_io,       // the LogIo was submitted
-  at_durable,     // the disk is done, the core does not know
-  after_release,  // the sends that waited for the disk left
-  at_apply,       // a range was applied, nobody was answered
-  at_state,       // the state became durable
-  as_leader,      // just elected
-  at_commit,      // a leader knows that something is committed, and told nobody
+  before_sends,       // a turn was flushed, nothing left yet
+  before_io,          // sends that need no disk left, the LogIo was not submitted
+  after_io,           // the LogIo was submitted
+  at_durable,         // the disk is done, the core does not know
+  after_release,      // the sends that waited for the disk left
+  at_apply,           // a range was applied, nobody was answered
+  at_state,           // the state became durable
+  as_leader,          // just elected
+  at_commit,          // a leader knows that something is committed, and told nobody
+  snapshot_staged,    // all its files are here, the state is the old one
+  snapshot_switched,  // the state is the new one, the log does not know
 };
-inline constexpr std::uint64_t crash_points = 9;  // but none
+inline constexpr std::uint64_t crash_points = 11;  // but none
 
 class Replica {
  public:
@@ -43,7 +45,10 @@ class Replica {
   void pause(Time duration);
   void arm(CrashPoint point) noexcept { armed_ = point; }
   void heal();
+  // Its disk is lost: it is another node, under this name. Precondition: down.
+  void wipe(const PeerId& self);
 
+  [[nodiscard]] const PeerId& self() const noexcept { return self_; }
   [[nodiscard]] bool up() const noexcept { return core_.has_value(); }
   [[nodiscard]] bool running() const noexcept { return up() && !paused_; }
   [[nodiscard]] std::uint32_t boots() const noexcept { return boots_; }
@@ -54,7 +59,11 @@ class Replica {
   [[nodiscard]] raft::SoftState soft() const noexcept { return soft_; }
 
   // Inputs from outside; they are lost if the replica is down.
-  void receive(std::size_t from, raft::Message message);
+  void receive(const PeerId& from, raft::Message message);
+  // What an operator asks for, or the sender of a snapshot learns.
+  void tell(raft::Input input);
+  // A snapshot is here as a whole; it switches to it if it is ahead of the own state.
+  void install(std::size_t place, const raft::SnapshotMeta& meta, const ModelState& state);
   void propose(std::uint64_t operation, Bytes payload);
   void read(std::uint64_t operation);
   void link(std::size_t peer, bool up);
@@ -74,11 +83,12 @@ class Replica {
   void turn();
   void act(raft::Effects& effects);
   void submit(const raft::LogIo& io);
+  void open_state();
   void start_disk();
   void on_disk_done();
   void on_durable(raft::IoId io);
   void dispatch_send(raft::Send& send);
-  void send_append(std::size_t to, const raft::AppendSpec& spec);
+  void send_append(const PeerId& to, const raft::AppendSpec& spec);
   void on_commit(const raft::CommitRange& range);
   void start_apply();
   void on_apply_done();
@@ -97,6 +107,8 @@ class Replica {
   ModelDisk disk_;
   ModelState state_;          // as applied
   ModelState state_durable_;  // as it would be after a crash
+  Index snapshot_;            // where the newest snapshot stands that it switched to
+  PeerId self_;
   std::optional<raft::Core> core_;
   raft::SoftState soft_;
   std::uint32_t boots_ = 0;
@@ -110,7 +122,7 @@ class Replica {
   raft::IoId durable_;                // told to the core
   std::vector<raft::Send> parked_;    // until the disk is done
   struct LateAppend {
-    std::size_t to;
+    PeerId to;
     raft::AppendSpec spec;
   };
   std::vector<LateAppend> late_;

@@ -337,7 +337,10 @@ std::string table_of(const BatchResult& result, const BatchOptions& options) {
   row("crashes", fmt::format("{}, {} with loss", c.crashes, c.crashes_with_loss));
   row("other faults", fmt::format("{} pauses, {} cuts, {} disk stalls, {} wrong hints", c.pauses,
                                   c.cuts, c.stalls, c.hints));
-  row("purges", fmt::format("{}", c.purges));
+  row("purges", fmt::format("{}, {} snapshots installed", c.purges, c.snapshots));
+  row("membership", fmt::format("{} changes, {} refused (with transfers), {} removed learned of it",
+                                c.changes, c.changes_refused, c.removed));
+  row("", fmt::format("{} transfers, {} lost disks", c.transfers, c.lost_disks));
   row("histories", fmt::format("{} steps of WGL, {} undecided", c.wgl_steps, c.wgl_undecided));
   return text;
 }

@@ -77,6 +77,12 @@ TEST(Simulator, SeedsCoverFaultsAndEnds) {
   EXPECT_GT(sum.cuts, 10U);
   EXPECT_GT(sum.stalls, 10U);
   EXPECT_GT(sum.purges, 10U);
+  EXPECT_GT(sum.changes, 50U);
+  EXPECT_GT(sum.changes_refused, 20U);
+  EXPECT_GT(sum.removed, 5U);
+  EXPECT_GT(sum.transfers, 5U);
+  EXPECT_GT(sum.lost_disks, 2U);
+  EXPECT_GT(sum.snapshots, 10U);
 }
 
 }  // namespace

@@ -148,6 +148,20 @@ std::string event_text(const Record& r) {
       return fmt::format("fault: {} ({}, {} us)", to_string(static_cast<Family>(v[0])), v[1], v[2]);
     case What::healed:
       return "everything heals";
+    case What::installed:
+      return fmt::format("switches to a snapshot at {}.{}", v[1], v[0]);
+    case What::asked:
+      return fmt::format("is asked to {} ({}), expects {}, {}", v[1] == 0 ? "change" : "hand over",
+                         v[0] & 0xffffffffU, v[2], v[3]);
+    case What::config:
+      return fmt::format("configuration {} of {}: voters {:b}, outgoing {:b}, learners {:b}",
+                         v[1] != 0 ? "joint" : "at rest", v[0], v[2], v[3], v[4]);
+    case What::snapshot: {
+      constexpr std::array<const char*, 3> ends{"is asked for", "fails", "is installed"};
+      return fmt::format("snapshot {} at {} {}", v[0], v[2], ends[v[1] % ends.size()]);
+    }
+    case What::wiped:
+      return fmt::format("has lost its disk, is {:x} now", v[0]);
     case What::checked:
       return fmt::format("core hash {:016x}", v[0]);
   }

@@ -35,6 +35,11 @@ enum class What : std::uint8_t {
   answered,   // operation, answer, value seen; peer: the client
   fault,      // family, detail
   healed,     //
+  installed,  // index, term
+  asked,      // request, what: 0 change, 1 transfer; index expected, target or count of members
+  config,     // index, joint, bits of voters, of outgoing, of learners
+  wiped,      // new id
+  snapshot,   // number, 0 asked for, 1 failed, 2 installed; at
   checked,    // hash of the core
 };
 

@@ -177,7 +177,7 @@ void Workload::refuse(std::uint64_t operation, NodeId leader) {
   Record& record = at(operation);
   record.not_done = true;
   if (!record.client_waits) return;
-  clients_[record.client].leader = leader ? leader.value - 1 : any_node();
+  clients_[record.client].leader = leader ? place_of(leader) : any_node();
   finish(operation, Answer::unknown, 0);
 }
 
@@ -207,7 +207,7 @@ void Workload::completed(std::size_t node, const raft::Completion& completion) {
     case raft::Outcome::committed:
       record.fate = Fate::committed;
       record.acknowledged = completion.id;
-      world_.oracle().acknowledged(node, completion.id);
+      world_.oracle().acknowledged(node, completion.id, world_.replica(node).core());
       if (record.log != LogId{} && record.log != completion.id) {
         world_.oracle().violate("acknowledged where it is",
                                 fmt::format("operation {} is at {}, said to be at {}", operation,

@@ -9,6 +9,7 @@
 #include "node/base/membership.h"
 #include "node/wire/raft_codec.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/operator.h"
 #include "tests/sim/replica.h"
 #include "tests/sim/workload.h"
 
@@ -60,6 +61,12 @@ void Counters::add(const Counters& other) {
   stalls += other.stalls;
   hints += other.hints;
   purges += other.purges;
+  changes += other.changes;
+  changes_refused += other.changes_refused;
+  transfers += other.transfers;
+  removed += other.removed;
+  lost_disks += other.lost_disks;
+  snapshots += other.snapshots;
   wgl_steps += other.wgl_steps;
   wgl_undecided += other.wgl_undecided;
 }
@@ -70,12 +77,15 @@ World::World(const Plan& plan, WorldOptions options)
       trace_(options.print),
       oracle_(plan.nodes, options.insight),
       network_(plan.network, plan.nodes, Dice(root_.split("network"))) {
-  ASPEN_ASSERT(plan.nodes >= 1 && plan.nodes <= nodes_max);
+  ASPEN_ASSERT(plan.nodes >= plan.members && plan.nodes <= nodes_max);
   for (std::size_t i = 0; i < plan.nodes; ++i) {
     replicas_.push_back(std::make_unique<Replica>(*this, i));
     oracle_.watch(i, &replicas_[i]->disk());
+    oracle_.identify(i, peer_of(i));
   }
+  oracle_.expect_early_purges(plan.purges_early());
   workload_ = std::make_unique<Workload>(*this);
+  operator_ = std::make_unique<Operator>(*this);
   faults_ = std::make_unique<Faults>(*this);
 }
 
@@ -106,7 +116,8 @@ std::size_t World::leader() const {
 
 // ---- messages
 
-void World::send(std::size_t from, std::size_t to, raft::Message message) {
+void World::send(std::size_t from, const PeerId& receiver, raft::Message message) {
+  const std::size_t to = place_of(receiver.id);
   oracle_.sent(from, to, message);
   ++counters_.messages;
   const auto at = network_.arrival(from, to, now_);
@@ -118,7 +129,7 @@ void World::send(std::size_t from, std::size_t to, raft::Message message) {
     ++counters_.messages_lost;
     return;
   }
-  Flight flight{r.node, r.peer, {}, {}};
+  Flight flight{r.node, r.peer, replicas_[from]->self(), receiver, {}, {}};
   if (network_.encoded()) {
     flight.encoded = wire::encode(message);
   } else {
@@ -153,20 +164,64 @@ void World::deliver(std::size_t place) {
     flight.message = std::move(*decoded);
   }
   Replica& replica = *replicas_[flight.to];
-  const bool arrives = replica.up() && network_.open(flight.from, flight.to);
+  // A link is authenticated: it leads to the node that it was made for.
+  const bool arrives = replica.up() && network_.open(flight.from, flight.to) &&
+                       replica.self().id == flight.receiver.id;
   Record r = record_of(arrives ? What::received : What::dropped, flight.message);
   r.node = arrives ? flight.to : flight.from;
   r.peer = arrives ? flight.from : flight.to;
   record(r);
-  if (arrives) replica.receive(flight.from, std::move(flight.message));
+  if (arrives) replica.receive(flight.sender, std::move(flight.message));
+}
+
+// ---- snapshots
+
+void World::send_snapshot(std::size_t from, const raft::SnapshotRequest& request) {
+  const Replica& sender = *replicas_[from];
+  const ModelState& state = sender.state();
+  ASPEN_ASSERT(state.applied >= request.at_least);
+  snapshots_.push_back(
+      {from, sender.boots(), request, {state.id(), sender.core().config_at(state.applied)}, state});
+  record({.what = What::snapshot,
+          .node = static_cast<std::uint8_t>(from),
+          .values = {snapshots_.size() - 1, 0, state.applied.value}});
+  Dice dice(root_.split("snapshot", snapshots_.size()));
+  // When all has healed nothing is that slow any more.
+  const Time mean =
+      healed_ ? std::min(plan_.snapshots.transfer, 20 * millisecond) : plan_.snapshots.transfer;
+  const Time takes = dice.exponential(mean) + 1;
+  const bool breaks = !healed_ && dice.percent(plan_.snapshots.fail_percent);
+  snapshots_.back().here = breaks;
+  schedule(now_ + takes, breaks ? Task::snapshot_end : Task::snapshot_here, from,
+           snapshots_.size() - 1);
+}
+
+void World::snapshot_arrives(std::size_t place) {
+  if (std::exchange(snapshots_[place].here, true)) return;
+  const Snapshot& snapshot = snapshots_[place];
+  const std::size_t to = place_of(snapshot.request.to.id);
+  Replica& receiver = *replicas_[to];
+  const bool linked = network_.open(snapshot.from, to) && network_.open(to, snapshot.from);
+  const bool right = snapshot.request.to.incarnation.empty()
+                         ? receiver.self().id == snapshot.request.to.id
+                         : receiver.self() == snapshot.request.to;
+  if (!receiver.running() || !linked || !right) {
+    return snapshot_ended(place, raft::SnapshotResult::failed);
+  }
+  receiver.install(place, snapshot.meta, snapshot.state);
+}
+
+void World::snapshot_ended(std::size_t place, raft::SnapshotResult result) {
+  snapshots_[place].result = result;
+  schedule(now_ + 50 * millisecond, Task::snapshot_end, snapshots_[place].from, place);
 }
 
 // ---- the run
 
 void World::start() {
-  const std::vector<Entry> first{configuration(plan_.nodes)};
+  const std::vector<Entry> first{configuration(plan_.members)};
   for (std::size_t i = 0; i < replicas_.size(); ++i) {
-    const bool knows = i == 0 || !plan_.initialised_by_one;
+    const bool knows = i == 0 || (!plan_.initialised_by_one && i < plan_.members);
     replicas_[i]->format(knows ? first : std::vector<Entry>{});
     oracle_.disk_changed(i);
   }
@@ -192,6 +247,19 @@ void World::dispatch(const Event& event) {
       return faults_->on_fault(static_cast<Family>(event.subject));
     case Task::fault_end:
       return faults_->on_end(event.argument);
+    case Task::snapshot_here:
+      return snapshot_arrives(event.argument);
+    case Task::snapshot_end: {
+      Snapshot& s = snapshots_[event.argument];
+      if (std::exchange(s.ended, true)) return;
+      Replica& sender = *replicas_[s.from];
+      const bool installed = s.result == raft::SnapshotResult::installed;
+      record({.what = What::snapshot,
+              .node = static_cast<std::uint8_t>(s.from),
+              .values = {event.argument, installed ? 2U : 1U, s.meta.id.index.value}});
+      if (!sender.up() || sender.boots() != s.boot) return;
+      return sender.tell(raft::SnapshotSent{s.request.to, s.request.epoch, s.meta.id, s.result});
+    }
     case Task::tick:
     case Task::turn:
     case Task::disk_done:
@@ -224,6 +292,8 @@ bool World::run_until(Time end, Done done) {
   return true;
 }
 
+template bool World::run_until(Time, std::function<bool()>);
+
 // A core that differs between two executions of a seed shows even if it did the same so far.
 void World::record_cores() {
   for (std::size_t i = 0; i < replicas_.size(); ++i) {
@@ -248,153 +318,13 @@ void World::heal() {
     if (!replica->up()) replica->boot();
     spread_ = std::max(spread_, replica->disk().view().last().value);
   }
+  // Nothing is slow any more.
+  for (std::size_t i = 0; i < snapshots_.size(); ++i) {
+    const Task next = snapshots_[i].here ? Task::snapshot_end : Task::snapshot_here;
+    schedule(now_ + 20 * millisecond, next, snapshots_[i].from, i);
+  }
   workload_->heal();
-}
-
-// A majority that is whole has to make progress even if somebody else can only hear, or only be
-// heard: an old leader that nobody answers must not hold up the others.
-void World::leave_one_outside(Dice& dice) {
-  if (nodes() < 3) return;
-  const std::size_t one = dice.percent(60) ? leader() : dice.below(nodes());
-  // Those inside need not know the membership yet, and then they cannot elect.
-  std::size_t informed = 0;
-  for (std::size_t i = 0; i < nodes(); ++i) {
-    if (i != one && log_of(i) != LogId{}) ++informed;
-  }
-  if (informed <= nodes() / 2) return;
-  outside_ = 1U << one;
-  constexpr std::array shapes{CutShape::leader_sends_only, CutShape::leader_hears_only};
-  const std::uint64_t spared = dice.below(shapes.size() + 1);
-  for (std::size_t shape = 0; shape < shapes.size(); ++shape) {
-    if (shape == spared) continue;
-    const Cut cut = draw_cut(shapes[shape], nodes(), one, dice);
-    for (std::size_t i = 0; i < nodes_max; ++i) {
-      outside_cut_[i] = static_cast<std::uint8_t>(outside_cut_[i] | cut[i]);
-    }
-  }
-  network_.add(outside_cut_);
-}
-
-LogId World::log_of(std::size_t node) const {
-  return replicas_[node]->disk().durable().last_id();
-}
-
-// As many dead as can be, and a broken link between two of the others: only who reaches all that
-// are left can lead, and must not be held up by the two. All start anew, without a message under
-// way, so that nobody has a log that those who can lead lack.
-bool World::leave_a_bridge(Dice& dice) {
-  if (nodes() < 4) return false;
-  for (auto& replica : replicas_) {
-    if (replica->up()) replica->crash();
-  }
-  for (Flight& flight : flights_) flight.to = nobody;
-  const std::size_t dead_first = dice.below(nodes());
-  const std::size_t dead = (nodes() - 1) / 2;
-  std::vector<std::size_t> alive;
-  for (std::size_t i = dead; i < nodes(); ++i) alive.push_back((dead_first + i) % nodes());
-  const std::size_t one = alive[dice.below(alive.size())];
-  const std::size_t other = alive[dice.below(alive.size())];
-  LogId bridge;
-  LogId pair;
-  for (const std::size_t i : alive) {
-    if (log_of(i) == LogId{}) return false;
-    LogId& longest = i == one || i == other ? pair : bridge;
-    longest = std::max(longest, log_of(i));
-  }
-  if (pair > bridge) return false;
-  outside_cut_[one] = static_cast<std::uint8_t>(one == other ? 0U : 1U << other);
-  outside_cut_[other] = static_cast<std::uint8_t>(one == other ? 0U : 1U << one);
-  for (std::size_t i = 0; i < dead; ++i) {
-    const std::size_t node = (dead_first + i) % nodes();
-    outside_ |= 1U << node;
-    for (std::size_t j = 0; j < nodes(); ++j) {
-      outside_cut_[node] = static_cast<std::uint8_t>(outside_cut_[node] | (1U << j));
-      outside_cut_[j] = static_cast<std::uint8_t>(outside_cut_[j] | (1U << node));
-    }
-  }
-  network_.add(outside_cut_);
-  return true;
-}
-
-bool World::has_leader() const {
-  for (std::size_t i = 0; i < replicas_.size(); ++i) {
-    if (in_core(i) && replicas_[i]->soft().role == raft::RoleState::leader) return true;
-  }
-  return false;
-}
-
-bool World::all_equal() const {
-  std::size_t some = 0;
-  while (!in_core(some)) ++some;
-  const LogId last = replicas_[some]->disk().durable().last_id();
-  for (std::size_t i = 0; i < replicas_.size(); ++i) {
-    if (!in_core(i)) continue;
-    const Replica& r = *replicas_[i];
-    if (r.disk().durable().last_id() != last || r.state().applied != last.index) return false;
-  }
-  return true;
-}
-
-std::uint64_t World::progress() const {
-  std::uint64_t sum = 0;
-  for (const auto& replica : replicas_) {
-    // A log that only grows is no progress: entries that nobody commits beget more of them.
-    const std::uint64_t wanted = std::max(spread_, oracle_.committed_last().value);
-    sum += std::min(replica->disk().durable().last().value, wanted);
-    sum += replica->state().applied.value;
-  }
-  return sum;
-}
-
-// What piled up while all was broken may be large, and the tuning slow to work it off: a few bytes
-// an append, one append a round trip, one fsync an entry. As long as it goes on, that is no hang.
-bool World::recovers(std::uint64_t elections, const std::function<bool()>& condition) {
-  constexpr int extensions_max = 40;
-  const Time election = plan_.election_max();
-  if (run_until(now_ + elections * election, condition)) return true;
-  for (int i = 0; i < extensions_max && !oracle_.violated(); ++i) {
-    const std::uint64_t before = progress();
-    if (run_until(now_ + 5 * election, condition)) return true;
-    if (progress() == before) return false;
-  }
-  return false;
-}
-
-void World::check_recovery() {
-  if (!recovers(10, [this] { return has_leader(); })) {
-    oracle_.violate("a leader within 10 election timeouts after all healed", "there is none");
-  }
-  if (!recovers(10, [this] { return workload_->all_wrote(); })) {
-    oracle_.violate("a write of each client within 20 election timeouts after all healed",
-                    "a client has none");
-  }
-  workload_->stop();
-  check_equal();
-  if (oracle_.violated() || outside_ == 0) return;
-  network_.remove(outside_cut_);
-  outside_ = 0;
-  check_equal();
-}
-
-void World::check_equal() {
-  if (!recovers(20, [this] { return all_equal(); })) {
-    std::string text;
-    for (std::size_t i = 0; i < replicas_.size(); ++i) {
-      text +=
-          fmt::format("n{}: log {}, applied {}; ", i, replicas_[i]->disk().durable().last().value,
-                      replicas_[i]->state().applied.value);
-    }
-    oracle_.violate("all nodes equal after all healed", text);
-  }
-}
-
-void World::check_end() {
-  record_cores();
-  for (const auto& replica : replicas_) {
-    if (replica->state() == replicas_[0]->state()) continue;
-    oracle_.violate("all nodes equal after all healed", "the states differ");
-  }
-  workload_->check_end();
+  operator_->heal();
 }
 
 Report World::run() {

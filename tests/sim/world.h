@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "node/base/prng.h"
+#include "tests/sim/model_state.h"
 #include "tests/sim/network.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/plan.h"
@@ -20,6 +21,7 @@ namespace aspen::sim {
 class Replica;
 class Workload;
 class Faults;
+class Operator;
 
 enum class Task : std::uint8_t {
   tick,
@@ -35,6 +37,8 @@ enum class Task : std::uint8_t {
   client,         // subject: the client; argument: its turn
   fault,          // subject: the family
   fault_end,      // argument: place of what ends
+  snapshot_here,  // argument: its place
+  snapshot_end,   // its sender learns how it ended; argument: its place
 };
 
 struct Event {
@@ -65,6 +69,12 @@ struct Counters {
   std::uint64_t stalls = 0;
   std::uint64_t hints = 0;
   std::uint64_t purges = 0;
+  std::uint64_t changes = 0;  // of the configuration, committed
+  std::uint64_t changes_refused = 0;
+  std::uint64_t transfers = 0;  // that succeeded
+  std::uint64_t removed = 0;    // nodes that learned of their removal
+  std::uint64_t lost_disks = 0;
+  std::uint64_t snapshots = 0;  // installed
   std::uint64_t wgl_steps = 0;
   std::uint64_t wgl_undecided = 0;
 
@@ -104,10 +114,15 @@ class World {
   void schedule(Time at, Task task, std::uint64_t subject, std::uint64_t argument = 0);
   void record(Record record);
   // Puts a message on the network.
-  void send(std::size_t from, std::size_t to, raft::Message message);
+  void send(std::size_t from, const PeerId& to, raft::Message message);
+  // The driver of `from` was asked for a snapshot. The state goes as it is now.
+  void send_snapshot(std::size_t from, const raft::SnapshotRequest& request);
+  // How it ended, as the receiver says.
+  void snapshot_ended(std::size_t place, raft::SnapshotResult result);
   [[nodiscard]] Oracle& oracle() noexcept { return oracle_; }
   [[nodiscard]] Network& network() noexcept { return network_; }
   [[nodiscard]] Workload& workload() noexcept { return *workload_; }
+  [[nodiscard]] Operator& operators() noexcept { return *operator_; }
   [[nodiscard]] Counters& counters() noexcept { return counters_; }
   [[nodiscard]] Replica& replica(std::size_t node) { return *replicas_[node]; }
   [[nodiscard]] std::size_t nodes() const noexcept { return replicas_.size(); }
@@ -122,10 +137,24 @@ class World {
   struct Flight {
     std::uint8_t from = 0;
     std::uint8_t to = 0;
+    PeerId sender{};
+    PeerId receiver{};
     raft::Message message;
     Bytes encoded;
   };
 
+  struct Snapshot {
+    std::size_t from = 0;
+    std::uint32_t boot = 0;  // of the sender
+    raft::SnapshotRequest request;
+    raft::SnapshotMeta meta;
+    ModelState state;
+    bool here = false;  // or broken off
+    bool ended = false;
+    raft::SnapshotResult result = raft::SnapshotResult::failed;
+  };
+
+  void snapshot_arrives(std::size_t place);
   void start();
   void dispatch(const Event& event);
   void deliver(std::size_t place);
@@ -144,6 +173,9 @@ class World {
   void check_equal();
   void check_end();
   [[nodiscard]] bool has_leader() const;
+  // Whether a node has to be like all others: a member by what is committed, and not outside.
+  [[nodiscard]] bool belongs(std::size_t node) const;
+  [[nodiscard]] bool at_rest() const;
   [[nodiscard]] bool all_equal() const;
 
   Plan plan_;
@@ -164,9 +196,15 @@ class World {
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::unique_ptr<Workload> workload_;
   std::unique_ptr<Faults> faults_;
+  std::unique_ptr<Operator> operator_;
+  std::vector<Snapshot> snapshots_;
 };
 
-// How a node is named in the cluster of every run.
+// How the node at a place is named at first.
 [[nodiscard]] PeerId peer_of(std::size_t node);
+// The place of a node.
+[[nodiscard]] inline std::size_t place_of(NodeId id) noexcept {
+  return (id.value - 1) % id_stride;
+}
 
 }  // namespace aspen::sim
