@@ -45,6 +45,14 @@ inline constexpr std::size_t links_pending_max = 64;
 inline constexpr std::size_t cast_handlers_max = 256;
 inline constexpr std::size_t resolver_requests_max = 1024;
 
+// Bulk messages, which give way to all else: they travel in parts, and of what was written so much
+// at most has not arrived, so that nothing else waits behind more than that.
+inline constexpr std::size_t link_bulk_part_bytes = 64 * 1024;
+inline constexpr std::size_t link_bulk_credit_bytes = 512 * 1024;
+inline constexpr std::size_t link_bulk_report_bytes = 128 * 1024;  // told about at once
+inline constexpr std::size_t link_bulk_queue_bytes_max = 12 * 1024 * 1024;
+static_assert(link_bulk_report_bytes + link_bulk_part_bytes <= link_bulk_credit_bytes);
+
 // What heartbeats and errors may use beyond a full queue.
 inline constexpr std::size_t link_control_bytes_max = 64 * 1024;
 // A payload up to this is copied behind its head; a larger one is sent from where it lies.
@@ -160,6 +168,8 @@ inline constexpr std::size_t snapshot_manifest_bytes_max = 16 * 1024 * 1024;
 inline constexpr std::size_t snapshot_chunks_max = snapshot_manifest_bytes_max / 16;
 
 static_assert(frame_payload_bytes_max >= snapshot_chunk_bytes + 64 * 1024, "a chunk fits");
+static_assert(link_bulk_queue_bytes_max >= (snapshot_window_chunks + 2) * snapshot_chunk_bytes,
+              "what a receiver has asked for fits");
 
 // ---- protocol adapters
 // A call beyond etcd's request limit but below this one gets etcd's refusal instead of gRPC's.

@@ -112,6 +112,15 @@ bool Link::send(const SendQueue::Item& item, SendQueue::Kind kind) {
   return true;
 }
 
+bool Link::send_bulk(SendQueue::BulkItem item) {
+  ASPEN_ASSERT(phase_ == Phase::ready);
+  return queue_.push_bulk(std::move(item));
+}
+
+bool Link::credit(const wire::BulkCredit& credit) noexcept {
+  return queue_.credit(credit.bytes);
+}
+
 void Link::send_encoded(std::string_view frames) {
   ASPEN_ASSERT(phase_ != Phase::gone);
   queue_.push_encoded(frames);
@@ -155,6 +164,7 @@ void Link::set_serving() noexcept {
 void Link::close(const Farewell& farewell, Instant now) {
   ASPEN_ASSERT(phase_ != Phase::gone);
   if (phase_ == Phase::closing) return;
+  queue_.drop_bulk();
   if (farewell.error != wire::LinkError::none) {
     std::string out;
     append_error_frame(farewell.error, farewell.detail, farewell.self, out);

@@ -18,6 +18,7 @@
 #include <string>
 
 #include "node/base/time.h"
+#include "node/cluster/bulk_reader.h"
 #include "node/cluster/frame_reader.h"
 #include "node/cluster/handshake.h"
 #include "node/cluster/send_queue.h"
@@ -95,6 +96,11 @@ class Link final : public StreamSink {
 
   // False if the queue is full; counted for casts. Precondition: not gone.
   [[nodiscard]] bool send(const SendQueue::Item& item, SendQueue::Kind kind);
+  // False if no more of it may wait; not counted.
+  [[nodiscard]] bool send_bulk(SendQueue::BulkItem item);
+  // Likewise, if the other side says that more has arrived than was sent.
+  [[nodiscard]] bool credit(const wire::BulkCredit& credit) noexcept;
+  [[nodiscard]] BulkReader& bulk() noexcept { return bulk_; }
   void send_encoded(std::string_view frames);
   // One gathered write of what is queued. False if the stream has broken; error() says how.
   [[nodiscard]] bool flush(Instant now);
@@ -145,6 +151,7 @@ class Link final : public StreamSink {
   Handshake handshake_;
   Phase phase_ = Phase::greeting;
   FrameReader reader_;
+  BulkReader bulk_;
   SendQueue queue_;
   bool blocked_ = false;
   bool malformed_ = false;

@@ -59,6 +59,11 @@ void NodeServer::send_cast(const Cast& cast) {
     count_unsent(cast.to);
     return refuse_cast(cast);
   }
+  if (cast.lane == Lane::bulk) {
+    ASPEN_ASSERT(cast.target.empty());
+    if (!link->send_bulk({cast.type, cast.group, cast.payload})) return refuse_cast(cast);
+    return mark_flush(*link);
+  }
   wire::encode_cast_head({cast.type, cast.target}, head_);
   if (!link->send({wire::FrameType::cast, cast.group, head_, cast.payload},
                   SendQueue::Kind::cast)) {
@@ -81,6 +86,32 @@ void NodeServer::on_cast(Link& link, const wire::Frame& frame) {
     return;
   }
   handlers_[head->type](link.peer(), frame.header.group, frame.take_payload());
+}
+
+void NodeServer::on_bulk(Link& link, const wire::Frame& frame) {
+  ASPEN_ASSERT(link.phase() == Link::Phase::ready);
+  const Result<wire::BulkHead> head = wire::decode_bulk_head(frame.meta);
+  if (!head) return refuse_frame(link, head.error().what);
+  auto taken = link.bulk().take({*head, frame.header.group, frame.payload});
+  if (!taken) return refuse_frame(link, taken.error().what);
+  const std::optional<wire::BulkCredit> credit = link.bulk().credit_due();
+  if (credit && send_control(link, wire::FrameType::bulk_credit, wire::encode(*credit))) {
+    link.bulk().credited();
+  }
+  if (!taken->has_value()) return;
+  BulkReader::Message& message = **taken;
+  if (message.type >= handlers_.size() || !handlers_[message.type]) {
+    ++casts_unhandled_;
+    return;
+  }
+  handlers_[message.type](link.peer(), message.group, std::move(message.payload));
+}
+
+void NodeServer::on_bulk_credit(Link& link, const wire::Frame& frame) {
+  ASPEN_ASSERT(link.phase() == Link::Phase::ready);
+  const Result<wire::BulkCredit> credit = wire::decode_bulk_credit(frame.meta);
+  if (!credit || !link.credit(*credit)) return refuse_frame(link, "a credit for nothing");
+  mark_flush(link);
 }
 
 // Which names there are is this node's affair: a member of another version may know more of them.

@@ -196,6 +196,8 @@ void NodeServer::on_frame(Link& link, wire::Frame& frame) {
   const bool ready = link.phase() == Link::Phase::ready;
   const FrameType type = frame.header.type;
   if (ready && type == FrameType::cast) return on_cast(link, frame);
+  if (ready && type == FrameType::bulk) return on_bulk(link, frame);
+  if (ready && type == FrameType::bulk_credit) return on_bulk_credit(link, frame);
   if (ready && (type == FrameType::ping || type == FrameType::pong)) {
     return on_heartbeat(link, frame);
   }

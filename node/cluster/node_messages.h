@@ -79,6 +79,10 @@ struct SetMembers {
 // One message for an actor of another member: delivered once or not at all, in the order of casts
 // to that member while a link lives. Not delivered: there is no link, its queue is full, it breaks
 // before (then subscribers are told), the member has another incarnation.
+enum class Lane : std::uint8_t {
+  normal,
+  bulk,  // leaves when nothing else waits, and keeps its own order; no target
+};
 struct Cast {
   NodeId to;
   Incarnation incarnation;  // empty: whoever is the member
@@ -86,6 +90,7 @@ struct Cast {
   wire::CastType type = 0;
   std::string target;  // an actor's registered name; empty: whoever handles the type
   Bytes payload;       // at most limits::frame_payload_bytes_max
+  Lane lane = Lane::normal;
 };
 // At most limits::link_casts_max. What one message holds leaves in one write per member.
 struct Casts {

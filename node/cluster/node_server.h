@@ -145,6 +145,8 @@ class NodeServer final : public actor::Actor<NodeServer, NodeProtocol>,
 
   // node_casts.cc: casts to members and from them
   void on_named_cast(Link& link, const wire::CastHead& head, const wire::Frame& frame);
+  void on_bulk(Link& link, const wire::Frame& frame);
+  void on_bulk_credit(Link& link, const wire::Frame& frame);
   void send_cast(const Cast& cast);
   [[nodiscard]] Link* route(NodeId to) noexcept;
   void forget_route() noexcept { routed_link_ = nullptr; }

@@ -1,5 +1,6 @@
 #include "node/cluster/send_queue.h"
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <utility>
@@ -59,9 +60,54 @@ void SendQueue::push_encoded(std::string_view frames) {
   size_bytes_ += frames.size();
 }
 
+bool SendQueue::push_bulk(BulkItem item) {
+  ASPEN_ASSERT(!item.payload.empty());
+  ASPEN_ASSERT(item.payload.size() <= limits::frame_payload_bytes_max);
+  if (bulk_bytes_ + item.payload.size() > limits::link_bulk_queue_bytes_max) return false;
+  bulk_bytes_ += item.payload.size();
+  bulk_.push_back({std::move(item), 0});
+  return true;
+}
+
+void SendQueue::drop_bulk() noexcept {
+  bulk_.clear();
+  bulk_bytes_ = 0;
+}
+
+bool SendQueue::credit(std::size_t size_bytes) noexcept {
+  if (size_bytes > bulk_in_flight_bytes_) return false;
+  bulk_in_flight_bytes_ -= size_bytes;
+  return true;
+}
+
+bool SendQueue::bulk_ready() const noexcept {
+  return !bulk_.empty() &&
+         bulk_in_flight_bytes_ + limits::link_bulk_part_bytes <= limits::link_bulk_credit_bytes;
+}
+
+void SendQueue::take_bulk_part() {
+  ASPEN_ASSERT(size_bytes_ == 0);
+  ASPEN_ASSERT(bulk_ready());
+  Bulk& front = bulk_.front();
+  const std::size_t total = front.item.payload.size();
+  const std::size_t part_bytes = std::min(limits::link_bulk_part_bytes, total - front.offset);
+  const Bytes part = front.item.payload.slice(front.offset, part_bytes);
+  const std::string meta = wire::encode(wire::BulkHead{front.item.type,
+                                                       static_cast<std::uint32_t>(total),
+                                                       static_cast<std::uint32_t>(front.offset)});
+  const bool taken = push({wire::FrameType::bulk, front.item.group, meta, part}, Kind::control);
+  ASPEN_ASSERT(taken);  // nothing else waits
+  front.offset += part_bytes;
+  bulk_in_flight_bytes_ += part_bytes;
+  ASPEN_ASSERT(bulk_bytes_ >= part_bytes);
+  bulk_bytes_ -= part_bytes;
+  if (front.offset == total) bulk_.pop_front();
+}
+
 Result<std::size_t> SendQueue::flush(Stream& stream) {
   std::size_t taken_total = 0;
-  while (size_bytes_ > 0) {
+  while (!empty()) {
+    if (size_bytes_ == 0) take_bulk_part();
     std::array<std::string_view, limits::link_write_parts_max> parts;
     std::size_t count = 0;
     std::size_t offered = 0;

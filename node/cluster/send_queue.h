@@ -1,9 +1,11 @@
 // What waits to be written to one stream. Heads and small payloads are gathered in a few large
 // strings, large payloads are sent from where they lie, and one flush is one gathered write, so
-// that all casts of a turn leave together. Frames leave in the order they came.
+// that all casts of a turn leave together. Frames leave in the order they came. Bulk messages stand
+// apart: cut into parts, each of which leaves when nothing else waits, and no more of them than the
+// other side's credit allows.
 //
 // Owner: a Link; its thread. Bound: limits::link_queue_bytes_max of casts, a little more for what
-// keeps the link alive; a cast beyond it is refused.
+// keeps the link alive, and limits::link_bulk_queue_bytes_max of bulk; what is beyond is refused.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +17,7 @@
 #include "node/base/error.h"
 #include "node/base/ids.h"
 #include "node/port/transport.h"
+#include "node/wire/cluster_codec.h"
 #include "node/wire/frame.h"
 
 namespace aspen::cluster {
@@ -30,8 +33,19 @@ class SendQueue {
     const Bytes& payload;
   };
 
+  struct BulkItem {
+    wire::CastType type = 0;
+    GroupId group;
+    Bytes payload;  // not empty
+  };
+
   // False if the queue is full; nothing was taken then.
   [[nodiscard]] bool push(const Item& item, Kind kind);
+  [[nodiscard]] bool push_bulk(BulkItem item);
+  // Parts of bulk that have not begun to leave stay behind.
+  void drop_bulk() noexcept;
+  // So much of the bulk sent has arrived. False if that cannot be.
+  [[nodiscard]] bool credit(std::size_t size_bytes) noexcept;
   // Frames that are encoded already: a handshake's. Bounded by the handshake itself.
   void push_encoded(std::string_view frames);
 
@@ -39,8 +53,10 @@ class SendQueue {
   // Possible errors: those of Stream::write.
   [[nodiscard]] Result<std::size_t> flush(Stream& stream);
 
+  // Without bulk that has not begun to leave.
   [[nodiscard]] std::size_t size_bytes() const noexcept { return size_bytes_; }
-  [[nodiscard]] bool empty() const noexcept { return size_bytes_ == 0; }
+  // Nothing may be written now.
+  [[nodiscard]] bool empty() const noexcept { return size_bytes_ == 0 && !bulk_ready(); }
 
  private:
   struct Segment {
@@ -51,6 +67,13 @@ class SendQueue {
     }
   };
 
+  struct Bulk {
+    BulkItem item;
+    std::size_t offset = 0;  // of the next part
+  };
+
+  [[nodiscard]] bool bulk_ready() const noexcept;
+  void take_bulk_part();
   [[nodiscard]] std::string& open_text();
   void consume(std::size_t size_bytes);
   void retire(Segment& segment);
@@ -59,6 +82,9 @@ class SendQueue {
   std::vector<std::string> spare_;  // emptied strings, kept for their memory
   std::size_t front_bytes_taken_ = 0;
   std::size_t size_bytes_ = 0;
+  std::deque<Bulk> bulk_;
+  std::size_t bulk_bytes_ = 0;         // that have not begun to leave
+  std::size_t bulk_in_flight_bytes_ = 0;  // not known to have arrived
 };
 
 }  // namespace aspen::cluster

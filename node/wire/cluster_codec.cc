@@ -171,6 +171,39 @@ Result<Heartbeat> decode_heartbeat(std::string_view meta) {
   return heartbeat;
 }
 
+std::string encode(const BulkHead& head) {
+  ASPEN_ASSERT(head.offset < head.total_bytes);
+  ASPEN_ASSERT(head.total_bytes <= limits::frame_payload_bytes_max);
+  Writer out;
+  out.u16(head.type).u32(head.total_bytes).u32(head.offset);
+  return out.take();
+}
+
+Result<BulkHead> decode_bulk_head(std::string_view meta) {
+  Reader in(meta);
+  BulkHead head;
+  head.type = in.u16();
+  head.total_bytes = in.u32();
+  head.offset = in.u32();
+  const bool sound = in.done() && head.offset < head.total_bytes &&
+                     head.total_bytes <= limits::frame_payload_bytes_max;
+  if (!sound) return fail(Code::invalid_argument, "bulk: malformed");
+  return head;
+}
+
+std::string encode(const BulkCredit& credit) {
+  Writer out;
+  out.u32(credit.bytes);
+  return out.take();
+}
+
+Result<BulkCredit> decode_bulk_credit(std::string_view meta) {
+  Reader in(meta);
+  const BulkCredit credit{in.u32()};
+  if (!in.done()) return fail(Code::invalid_argument, "bulk credit: malformed");
+  return credit;
+}
+
 std::string encode(const ProbeReply& reply) {
   Writer out;
   out.u64(reply.cluster.value);

@@ -81,10 +81,21 @@ inline constexpr CastType cast_state = 4;          // asks another node how it i
 inline constexpr CastType cast_state_reply = 5;
 inline constexpr CastType cast_control = 6;        // a change of the membership or of the leader
 inline constexpr CastType cast_control_reply = 7;  // its result, or why not
+inline constexpr CastType cast_snapshot = 8;       // between the ends of a snapshot's transfer
 
 struct CastHead {
   CastType type = 0;
   std::string_view target;  // registered name of an actor; empty: whoever handles the type
+};
+
+// What a part of a bulk message is: parts of one message come in order, whole messages in turn.
+struct BulkHead {
+  CastType type = 0;
+  std::uint32_t total_bytes = 0;  // of the message; at most limits::frame_payload_bytes_max
+  std::uint32_t offset = 0;       // of the part in it
+};
+struct BulkCredit {
+  std::uint32_t bytes = 0;
 };
 
 struct Probe {};
@@ -114,6 +125,8 @@ struct AssignReply {
 [[nodiscard]] std::string encode(const Proof& proof);
 [[nodiscard]] std::string encode(const ErrorFrame& error);
 [[nodiscard]] std::string encode(const Heartbeat& heartbeat);
+[[nodiscard]] std::string encode(const BulkHead& head);
+[[nodiscard]] std::string encode(const BulkCredit& credit);
 [[nodiscard]] std::string encode(const ProbeReply& reply);
 [[nodiscard]] std::string encode(const Assign& assign);  // a payload, no meta
 [[nodiscard]] std::string encode(const AssignReply& reply);
@@ -126,6 +139,8 @@ void encode_cast_head(const CastHead& head, std::string& out);
 [[nodiscard]] Result<Proof> decode_proof(std::string_view meta);
 [[nodiscard]] Result<ErrorFrame> decode_error(std::string_view meta);
 [[nodiscard]] Result<Heartbeat> decode_heartbeat(std::string_view meta);
+[[nodiscard]] Result<BulkHead> decode_bulk_head(std::string_view meta);
+[[nodiscard]] Result<BulkCredit> decode_bulk_credit(std::string_view meta);
 [[nodiscard]] Result<ProbeReply> decode_probe_reply(std::string_view meta);
 [[nodiscard]] Result<Assign> decode_assign(std::string_view payload);
 [[nodiscard]] Result<AssignReply> decode_assign_reply(std::string_view meta);

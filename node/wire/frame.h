@@ -42,8 +42,10 @@ enum class FrameType : std::uint8_t {
   probe_reply = 9,
   assign = 10,
   assign_reply = 11,
+  bulk = 12,         // a part of a message that gives way to all else
+  bulk_credit = 13,  // so much of those has arrived
 };
-inline constexpr std::uint8_t frame_type_max = 11;
+inline constexpr std::uint8_t frame_type_max = 13;
 
 struct FrameHeader {
   FrameType type = FrameType::ping;
