@@ -38,7 +38,10 @@ namespace aspen {
 namespace {
 
 constexpr std::size_t consensus_worker = 0;
-constexpr std::size_t workers = 5;  // consensus and links, log, state, reads, reads of the log
+// Consensus and links, log, state, reads, reads of the log, snapshots.
+constexpr std::size_t workers = 6;
+// A log of so many segments is kept for a member that lags.
+constexpr std::uint64_t log_segments_kept = 16;
 constexpr std::uint64_t state_open_bytes = 8 * 1024 * 1024;
 constexpr Duration hand_over_time = std::chrono::seconds(2);
 constexpr Duration drain_time = std::chrono::seconds(3);
@@ -327,12 +330,19 @@ Result<std::shared_ptr<LogStore>> Assembly::Parts::open_log(const replica::Ident
 
 replica::ReplicaPorts Assembly::Parts::replica_ports() {
   return replica::ReplicaPorts{
-      clock,          entropy,
-      identity_store, [this](const replica::Identity& of) { return open_log(of); },
-      *state,         [this] { return files.free_bytes(config.data_dir).value_or(UINT64_MAX); },
-      *peers,         health,
-      telemetry,      log,
-      fatal};
+      clock,
+      entropy,
+      identity_store,
+      [this](const replica::Identity& of) { return open_log(of); },
+      *state,
+      [this] { return files.free_bytes(config.data_dir).value_or(UINT64_MAX); },
+      *peers,
+      health,
+      telemetry,
+      log,
+      fatal,
+      &files,
+      config.data_dir + "/snapshots"};
 }
 
 replica::ReplicaOptions Assembly::Parts::replica_options() const {
@@ -340,6 +350,7 @@ replica::ReplicaOptions Assembly::Parts::replica_options() const {
   options.election_timeout = config.election_timeout;
   options.heartbeat_interval = config.heartbeat_interval;
   options.reserve_bytes = 3 * config.segment_bytes;
+  options.log_bytes_max = log_segments_kept * config.segment_bytes;
   return options;
 }
 

@@ -9,6 +9,7 @@
 #include "node/wire/control_codec.h"
 #include "node/wire/forward_codec.h"
 #include "node/wire/raft_codec.h"
+#include "node/wire/snapshot_codec.h"
 
 namespace aspen {
 
@@ -81,6 +82,15 @@ void ClusterPeers::cast(std::vector<replica::OutgoingCast> casts) {
   }
 }
 
+// Both ends of a transfer repeat what is lost.
+void ClusterPeers::transfer(replica::OutgoingCast cast) {
+  const auto lane = cast.lane == replica::Lane::bulk ? cluster::Lane::bulk : cluster::Lane::normal;
+  ASPEN_MAYBE(
+      server_
+          .tell(cluster::Cast{cast.to, {}, the_group, cast.type, {}, std::move(cast.payload), lane})
+          .has_value());
+}
+
 void ClusterPeers::set_members(ClusterId cluster, const PeerId& self, const Config& config) {
   untold_ = Membership{cluster, self, config};
   if (tell_members()) untold_.reset();
@@ -120,6 +130,8 @@ void connect_handlers(cluster::NodeMemory& memory, const ClusterTargets& targets
       handler_of<replica::ControlReceived>(wire::decode_control, raft, targets.log);
   memory.handlers[wire::cast_control_reply] =
       handler_of<replica::ControlAnswered>(wire::decode_control_reply, raft, targets.log);
+  memory.handlers[wire::cast_snapshot] =
+      handler_of<replica::SnapshotReceived>(wire::decode_snapshot, raft, targets.log);
   memory.unsent_handler = [raft](const cluster::Cast& cast) { refuse_unsent(raft, cast); };
   memory.assign_handler = [node](const wire::Assign& assign,
                                  actor::Responder<wire::AssignReply> answer) {

@@ -25,6 +25,7 @@ class ClusterPeers final : public replica::Peers {
   void set_raft(actor::Ref<replica::RaftProtocol> raft) { raft_ = raft; }
 
   void cast(std::vector<replica::OutgoingCast> casts) override;
+  void transfer(replica::OutgoingCast cast) override;
   void set_members(ClusterId cluster, const PeerId& self, const Config& config) override;
   void probe(const std::string& address, Duration timeout,
              std::function<void(Result<wire::ProbeReply>)> done) override;

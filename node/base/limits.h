@@ -161,6 +161,7 @@ static_assert(log_segment_bytes_default >= 8 * log_record_bytes_max, "little is 
 inline constexpr std::size_t snapshot_chunk_bytes = 1024 * 1024;
 inline constexpr std::size_t snapshot_window_chunks = 8;  // asked for and not answered
 inline constexpr std::size_t snapshot_transfers_max = 2;  // at once, of a sender
+inline constexpr std::size_t snapshot_clients_max = 16;   // who wait for one to be made
 inline constexpr std::size_t snapshot_files_max = 16'384;
 inline constexpr std::size_t snapshot_name_bytes_max = 255;
 // About 800,000 chunks, or 800 GiB.

@@ -17,8 +17,8 @@ Result<std::optional<BulkReader::Message>> BulkReader::take(const Part& part) {
     open_ = Open{head, part.group, BytesBuilder(head.total_bytes)};
   }
   const bool follows = open_.has_value() && open_->head.type == head.type &&
-                       open_->head.total_bytes == head.total_bytes &&
-                       open_->group == part.group && open_->content.size() == head.offset;
+                       open_->head.total_bytes == head.total_bytes && open_->group == part.group &&
+                       open_->content.size() == head.offset;
   if (!follows) return refused;
   open_->content.append(part.content);
   uncredited_bytes_ += part.content.size();

@@ -92,9 +92,9 @@ void SendQueue::take_bulk_part() {
   const std::size_t total = front.item.payload.size();
   const std::size_t part_bytes = std::min(limits::link_bulk_part_bytes, total - front.offset);
   const Bytes part = front.item.payload.slice(front.offset, part_bytes);
-  const std::string meta = wire::encode(wire::BulkHead{front.item.type,
-                                                       static_cast<std::uint32_t>(total),
-                                                       static_cast<std::uint32_t>(front.offset)});
+  const std::string meta =
+      wire::encode(wire::BulkHead{front.item.type, static_cast<std::uint32_t>(total),
+                                  static_cast<std::uint32_t>(front.offset)});
   const bool taken = push({wire::FrameType::bulk, front.item.group, meta, part}, Kind::control);
   ASPEN_ASSERT(taken);  // nothing else waits
   front.offset += part_bytes;

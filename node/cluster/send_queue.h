@@ -83,7 +83,7 @@ class SendQueue {
   std::size_t front_bytes_taken_ = 0;
   std::size_t size_bytes_ = 0;
   std::deque<Bulk> bulk_;
-  std::size_t bulk_bytes_ = 0;         // that have not begun to leave
+  std::size_t bulk_bytes_ = 0;            // that have not begun to leave
   std::size_t bulk_in_flight_bytes_ = 0;  // not known to have arrived
 };
 

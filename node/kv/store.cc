@@ -44,18 +44,24 @@ std::size_t batch_bytes_expected(std::span<const Entry> entries) {
 
 }  // namespace
 
+Result<std::optional<AppliedConfig>> read_config(const StateView& view) {
+  const auto row = view.get(layout::config_row);
+  if (!row) return tl::unexpected(row.error());
+  if (!*row) return std::optional<AppliedConfig>();
+  auto config = decode_config_row(**row);
+  if (!config) return tl::unexpected(config.error());
+  ASPEN_ASSERT(config->id.index.value > 0);
+  return std::optional<AppliedConfig>(std::move(*config));
+}
+
 Result<Store> Store::open(StateStore& state) {
   Store store(state);
   const auto read = read_state(state);
   if (!read) return tl::unexpected(read.error());
   store.state_ = *read;
-  const auto row = state.get(layout::config_row);
-  if (!row) return tl::unexpected(row.error());
-  if (*row) {
-    const auto config = decode_config_row(**row);
-    if (!config) return tl::unexpected(config.error());
-    store.config_ = *config;
-  }
+  auto config = read_config(state);
+  if (!config) return tl::unexpected(config.error());
+  store.config_ = std::move(*config);
   ASPEN_ASSERT(store.state_.cleaned_revision <= store.state_.compact_revision);
   ASPEN_ASSERT(store.state_.compact_revision <= store.state_.revision);
   return store;

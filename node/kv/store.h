@@ -51,6 +51,9 @@ struct AppliedConfig {
   friend bool operator==(const AppliedConfig&, const AppliedConfig&) noexcept = default;
 };
 
+// As the state has it; empty if none was applied. Possible errors: io_error, corrupt.
+[[nodiscard]] Result<std::optional<AppliedConfig>> read_config(const StateView& view);
+
 class Store {
  public:
   // Reads what the state store holds; an empty one is a new store. `state` outlives the Store.

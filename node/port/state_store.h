@@ -141,6 +141,10 @@ class StateStore : public StateView {
   // a flush and links, not a copy. Any thread. Precondition: `directory` does not exist, its parent
   // does and lies on the store's file system. Possible errors: no_space, io_error.
   [[nodiscard]] virtual Result<void> checkpoint(const std::string& directory) = 0;
+  // Reads such a directory, made here or elsewhere, and changes nothing in it. Any thread. Possible
+  // errors: corrupt (no sound copy).
+  [[nodiscard]] virtual Result<std::unique_ptr<StateView>> view_checkpoint(
+      const std::string& directory) const = 0;
   // Takes over such a directory, made here or elsewhere, in place of all that is stored: durable
   // when it returns, and a crash at any point leaves the whole of the old state or of the new one.
   // Views and iterators show what they showed. Called by the writer. Possible errors: corrupt (no

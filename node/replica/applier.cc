@@ -45,8 +45,13 @@ Result<void> Applier::pre_start(Context& context) noexcept {
 
 void Applier::on(ApplyCommitted&& message, Context&) noexcept {
   ASPEN_ASSERT(message.range.after <= message.range.through);
-  ASPEN_ASSERT(committed_ <= message.range.through);
   term_ = message.term;
+  if (message.range.through <= store_->applied().index) {
+    // A snapshot came before it.
+    for (Waiting& waiting : message.waiting) waiting.responder.fail(error_unknown);
+    return;
+  }
+  ASPEN_ASSERT(committed_ <= message.range.through);
   for (Waiting& waiting : message.waiting) {
     ASPEN_ASSERT(waiting_.empty() || waiting_.back().index < waiting.index);
     waiting_.push_back(std::move(waiting));
@@ -266,6 +271,7 @@ void Applier::delegate(PendingRead&& read, Term term) noexcept {
 void Applier::on(ApplierTick&&, Context& context) noexcept {
   expire(context.now());
   if (ended_) return;
+  tell_installed();
   stalled_ = false;
   ++ticks_;
   if (ticks_ % ticks_per_measurement == 0) sizes_ = parts_.state.sizes();

@@ -50,6 +50,7 @@ class Applier final : public actor::Actor<Applier, ApplierProtocol> {
   void on(ApplierTick&& message, Context& context) noexcept;
   void on(ApplyMore&& message, Context& context) noexcept;
   void on(CleanStep&& message, Context& context) noexcept;
+  void on(InstallState&& message, Context& context) noexcept;
   void batch_end(Context& context) noexcept;
   void post_stop(Context& context) noexcept;
 
@@ -77,6 +78,10 @@ class Applier final : public actor::Actor<Applier, ApplierProtocol> {
   void report(Context& context) noexcept;
   void schedule_clean(Context& context) noexcept;
   [[nodiscard]] ReplyHeader header(Term term) const noexcept;
+  // False if the process ends.
+  [[nodiscard]] bool install(const InstallState& message, StateInstalled& done) noexcept;
+  void skip_to_installed() noexcept;
+  void tell_installed() noexcept;
   // True if the operation is to be tried again; otherwise the process ends.
   [[nodiscard]] bool retry_later(const Error& error) noexcept;
 
@@ -101,6 +106,7 @@ class Applier final : public actor::Actor<Applier, ApplierProtocol> {
   bool more_scheduled_ = false;
   bool stalled_ = false;  // the store has no room; until the next tick
   bool ended_ = false;
+  std::optional<StateInstalled> installed_;  // not taken by the RaftActor's mailbox yet
   actor::TimerHandle tick_;
 };
 

@@ -6,20 +6,15 @@
 #include "node/replica/disk_metrics.h"
 #include "node/replica/raft_actor.h"
 #include "node/replica/slow_reads.h"
+#include "node/replica/snapshot_metrics.h"
 
 namespace aspen::replica {
 
 // Series of what this version does not have, so that dashboards find the whole list: there is no
-// quota, nobody watches, no snapshot was made or installed.
+// quota, and nobody watches.
 inline void register_absent(Telemetry& telemetry) {
   telemetry.gauge({"aspen_quota_bytes", "Size the state store may have; 0: no quota.", {}}).set(0);
   telemetry.gauge({"aspen_watch_streams", "Watch streams of clients that are open.", {}}).set(0);
-  ASPEN_MAYBE(&telemetry.histogram(
-      {"aspen_snapshot_save_seconds", "Time of making a snapshot of the state.", {}},
-      Buckets::disk_seconds));
-  ASPEN_MAYBE(&telemetry.histogram(
-      {"aspen_snapshot_restore_seconds", "Time of installing a snapshot of a peer.", {}},
-      Buckets::disk_seconds));
 }
 
 // Series that the children fill, so that they are there before a child is.
@@ -27,6 +22,7 @@ inline void register_early(Telemetry& telemetry) {
   ASPEN_MAYBE(&fsync_seconds_of(telemetry));
   ASPEN_MAYBE(&log_bytes_of(telemetry));
   ASPEN_MAYBE(&apply_seconds_of(telemetry));
+  ASPEN_MAYBE(SnapshotMetrics(telemetry));
 }
 
 struct RaftActor::Gauges {

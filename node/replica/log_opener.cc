@@ -3,6 +3,9 @@
 #include <utility>
 
 #include "node/base/assert.h"
+#include "node/kv/read_state.h"
+#include "node/kv/store.h"
+#include "node/snapshot/part_directory.h"
 
 namespace aspen::replica {
 
@@ -49,10 +52,60 @@ Result<std::shared_ptr<LogStore>> open_begun(const LogOpener::Open& open,
   return open(identity);
 }
 
+// The log's entry at the state's point, if it has it, is the one that was applied.
+bool holds(const LogRecovered& log, const LogId& applied) {
+  if (applied == log.purged || applied.index.value == 0) return true;
+  if (applied.index <= log.purged.index || applied.index > log.last) return false;
+  Term term;
+  for (const LogTermRun& run : log.runs) {
+    if (run.from <= applied.index) term = run.term;
+  }
+  ASPEN_ASSERT(term.value > 0);
+  return term == applied.term;
+}
+
+// The state became that of a snapshot, and the log did not follow yet: so it does now. Safety:
+// without the manifest that is kept for this very moment the log has lost its end, which is another
+// matter.
+Result<std::optional<LogBatch>> missing_reset(const LogOpener::Parts& parts,
+                                              const LogRecovered& log) {
+  if (parts.files == nullptr) return std::optional<LogBatch>();
+  const Result<kv::State> state = kv::read_state(parts.state);
+  if (!state) return tl::unexpected<Error>(state.error());
+  const LogId applied = state->applied;
+  if (holds(log, applied) || applied.index < log.purged.index) return std::optional<LogBatch>();
+  const auto kept = snapshot::keeps_manifest_of(*parts.files, parts.snapshots, applied);
+  if (!kept) return tl::unexpected<Error>(kept.error());
+  if (!*kept) return std::optional<LogBatch>();
+  const auto config = kv::read_config(parts.state);
+  if (!config) return tl::unexpected<Error>(config.error());
+  if (!config->has_value()) return fail(Code::corrupt, "a state without a configuration");
+  ASPEN_ASSERT((*config)->id.index <= applied.index);
+  LogBatch batch;
+  batch.reset = LogReset{applied, Entry{(*config)->id, EntryKind::config, (*config)->payload}};
+  if (log.hard_state.term < applied.term) batch.hard_state = HardState{applied.term, std::nullopt};
+  return std::optional<LogBatch>(std::move(batch));
+}
+
+Result<std::shared_ptr<LogStore>> open_whole(const LogOpener::Parts& parts,
+                                             const Identity& identity) {
+  Result<std::shared_ptr<LogStore>> log = open_begun(parts.open, identity);
+  if (!log) return log;
+  ASPEN_ASSERT(*log != nullptr);
+  const auto batch = missing_reset(parts, (*log)->recovered());
+  if (!batch) return tl::unexpected<Error>(batch.error());
+  if (!batch->has_value()) return log;
+  if (Result<void> appended = append_durably(**log, **batch); !appended) {
+    return tl::unexpected<Error>(appended.error());
+  }
+  log->reset();  // closed before it is opened again
+  return parts.open(identity);
+}
+
 }  // namespace
 
 void LogOpener::on(OpenLog&& message, actor::Responder<OpenedLog>&& responder, Context&) noexcept {
-  Result<std::shared_ptr<LogStore>> log = open_begun(open_, message.identity);
+  Result<std::shared_ptr<LogStore>> log = open_whole(parts_, message.identity);
   if (!log) return responder.fail(log.error());
   responder.reply(OpenedLog{std::move(*log)});
 }

@@ -4,6 +4,7 @@
 
 #include "node/base/assert.h"
 #include "node/replica/disk_metrics.h"
+#include "node/replica/log_reset.h"
 
 namespace aspen::replica {
 
@@ -22,7 +23,9 @@ void LogWriter::on(WriteLog&& message, Context&) noexcept {
   const raft::IoId last = waiting_.empty() ? appended_ : waiting_.back().id;
   ASPEN_ASSERT(last < message.io.id);
   raft::LogIo& io = message.io;
-  waiting_.push_back({io.id, LogBatch{io.truncate_from, io.hard_state, std::move(io.append)}});
+  LogBatch batch{io.truncate_from, io.hard_state, std::move(io.append)};
+  if (io.reset) batch.reset = log_reset(*io.reset);
+  waiting_.push_back({io.id, std::move(batch)});
 }
 
 void LogWriter::on(PurgeLog&& message, Context&) noexcept {

@@ -26,11 +26,14 @@
 #include "node/port/state_store.h"
 #include "node/raft/core.h"
 #include "node/replica/identity.h"
+#include "node/snapshot/message.h"
 #include "node/wire/cluster_codec.h"
 #include "node/wire/control_codec.h"
 #include "node/wire/forward_codec.h"
 
 namespace aspen::replica {
+
+class Checkpoint;  // checkpoint.h
 
 // ---- asked by the gateway
 
@@ -219,6 +222,72 @@ struct RaftTick {
 // There was no room for the log: it is tried again.
 struct OpenAgain {};
 
+// ---- snapshots: snapshot_exporter.h, snapshot_importer.h
+
+// What a peer says in a transfer; the RaftActor adds how far the state is and hands it on.
+struct SnapshotReceived {
+  PeerId from;
+  snapshot::Message message;
+  Index applied = {};
+};
+// To the RaftActor: how a transfer that it asked for has ended.
+struct SnapshotEnded {
+  static constexpr actor::Priority priority = actor::Priority::high;
+  std::uint64_t boot = 0;
+  PeerId to;
+  raft::Epoch epoch;
+  LogId id;
+  raft::SnapshotResult result = raft::SnapshotResult::failed;
+};
+// To the RaftActor: a snapshot of a peer is whole, checked and durable in a directory.
+struct SnapshotArrived {
+  static constexpr actor::Priority priority = actor::Priority::high;
+  std::uint64_t boot = 0;
+  raft::SnapshotMeta meta;
+  std::string directory;
+};
+// To the RaftActor, of the Applier: the state is that of the snapshot, durable, or was beyond it.
+struct StateInstalled {
+  static constexpr actor::Priority priority = actor::Priority::urgent;
+  std::uint64_t boot = 0;
+  Result<void> result;
+  Index applied;
+  kv::Revision revision = 0;
+};
+
+// To the SnapshotExporter. Each is answered with SnapshotEnded.
+struct SendSnapshot {
+  PeerId to;
+  raft::Epoch epoch;
+  Index at_least;
+  Term term;
+};
+// This node leads no more.
+struct StopSending {};
+// A snapshot for a client of this node. Possible errors: overloaded, no_space, io_error,
+// failed_precondition (nothing was applied yet).
+struct SnapshotTaken {
+  std::shared_ptr<const Checkpoint> checkpoint;
+};
+struct TakeSnapshot {
+  using Reply = SnapshotTaken;
+  static constexpr actor::Priority priority = actor::Priority::normal;
+  Index at_least;
+};
+struct ExporterTick {};
+struct DescribeMore {
+  static constexpr actor::Priority priority = actor::Priority::low;
+};
+
+// To the SnapshotImporter: the end of what SnapshotArrived began.
+struct ArrivalSettled {
+  Result<void> result;
+};
+struct ImporterTick {};
+struct CheckMore {
+  static constexpr actor::Priority priority = actor::Priority::low;
+};
+
 // ---- to the LogOpener
 
 struct OpenedLog {
@@ -268,6 +337,11 @@ struct ExecuteReads {
   std::vector<PendingRead> reads;
   Term term;
   std::shared_ptr<const Config> config;
+};
+// The state gives way to that in a directory, unless it is as far already.
+struct InstallState {
+  std::string directory;
+  LogId id;
 };
 struct ApplierTick {};
 // More is to be applied than one turn may hold.

@@ -5,6 +5,7 @@
 // `done` is called exactly once, from any thread, and only posts a message.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -18,10 +19,16 @@
 
 namespace aspen::replica {
 
+enum class Lane : std::uint8_t {
+  normal,
+  bulk,  // gives way to all else, and keeps an order of its own
+};
+
 struct OutgoingCast {
   NodeId to;
   wire::CastType type = 0;
   Bytes payload;
+  Lane lane = Lane::normal;
 };
 
 class Peers {
@@ -30,6 +37,8 @@ class Peers {
 
   // Those to one peer keep their order as long as a link lives; a cast may be lost.
   virtual void cast(std::vector<OutgoingCast> casts) = 0;
+  // The same for one cast of a snapshot's transfer, from any thread.
+  virtual void transfer(OutgoingCast cast) = 0;
   // Whom to link with and to accept. Replaces the former configuration.
   virtual void set_members(ClusterId cluster, const PeerId& self, const Config& config) = 0;
 

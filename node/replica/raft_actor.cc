@@ -65,6 +65,7 @@ void RaftActor::on(LogDone&& message, Context&) noexcept {
   ASPEN_ASSERT(core_.has_value());
   core_->step(raft::LogDurable{message.io});
   parked_.release(message.io, outgoing_);
+  note_durable(message.io);
 }
 
 // Entries wait that find no room, and votes would wait behind them. Nothing of them was
@@ -144,6 +145,7 @@ void RaftActor::batch_end(Context&) noexcept {
 void RaftActor::dispatch(raft::Effects&& effects) noexcept {
   for (raft::Send& each : effects.sends) send(std::move(each));
   flush_outgoing();
+  note_reset(effects.io);
   if (effects.io) writes_.push_back(WriteLog{std::move(*effects.io)});
   ASPEN_ASSERT(writes_.size() <= limits::log_writes_waiting_max);
   while (!writes_.empty() && log_writer_.tell(std::move(writes_.front()))) writes_.pop_front();
@@ -155,6 +157,7 @@ void RaftActor::dispatch(raft::Effects&& effects) noexcept {
   grant(effects.reads);
   if (effects.soft && effects.soft->leader.value != 0) route_waiting();
   if (effects.soft && effects.soft->removed) seal();
+  request_snapshots(effects.snapshots);
   if (effects.purge) {
     // A permission that is lost is given again with the next.
     ASPEN_MAYBE(log_writer_.tell(PurgeLog{*effects.purge}).has_value());
@@ -234,6 +237,10 @@ void RaftActor::on_soft(const raft::SoftState& soft) noexcept {
   } else if (soft.leader != soft_.leader) {
     ports_.log.info("raft", "leader known", {{"leader", soft.leader}, {"term", soft.term}});
   }
+  const bool led = soft_.role == raft::RoleState::leader;
+  if (led && soft.role != raft::RoleState::leader && exporter_) {
+    ASPEN_MAYBE(exporter_.tell(StopSending{}));
+  }
   soft_ = soft;
   note_leader_for_transfers();
 }
@@ -255,6 +262,7 @@ void RaftActor::every_tenth_tick() noexcept {
   expire_farewells();
   if (core_.has_value()) {
     measure_disk();
+    permit_purge();
     publish_metrics();
   }
   publish_health();

@@ -27,6 +27,7 @@
 #include "node/port/clock.h"
 #include "node/port/entropy.h"
 #include "node/port/fatal.h"
+#include "node/port/file_system.h"
 #include "node/port/health.h"
 #include "node/port/log.h"
 #include "node/port/log_store.h"
@@ -57,6 +58,10 @@ struct ReplicaPorts {
   Telemetry& telemetry;
   LogSink& log;
   Fatal& fatal;
+  // Where snapshots are made and put together: on the state's file system. Null: there are none,
+  // and the log is purged only of what no member needs.
+  FileSystem* files = nullptr;
+  std::string snapshot_directory = {};
 };
 
 struct ReplicaOptions {
@@ -70,6 +75,12 @@ struct ReplicaOptions {
   // Below so much free space proposals and appends are refused, so that votes and the state store
   // have room. More than what the log itself leaves free.
   std::uint64_t reserve_bytes = 0;
+  // Of exporter and importer, which read and write whole states.
+  std::size_t snapshot_worker = 5;
+  // A member that lags by more than such a log gets a snapshot.
+  std::uint64_t log_bytes_max = 1024ULL * 1024 * 1024;
+  // All snapshots that this node sends together; 0: no limit.
+  std::uint64_t snapshot_bytes_per_second = 64ULL * 1024 * 1024;
 };
 
 class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
@@ -107,6 +118,12 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   void on(AddressProbed&& message, Context& context) noexcept;
   void on(MemberFound&& message, Context& context) noexcept;
   void on(MemberPlaced&& message, Context& context) noexcept;
+  void on(SnapshotReceived&& message, Context& context) noexcept;
+  void on(SnapshotEnded&& message, Context& context) noexcept;
+  void on(SnapshotArrived&& message, Context& context) noexcept;
+  void on(StateInstalled&& message, Context& context) noexcept;
+  void on(TakeSnapshot&& message, actor::Responder<SnapshotTaken>&& responder,
+          Context& context) noexcept;
 
  private:
   struct Proposal {
@@ -154,6 +171,12 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   struct Farewell {
     Member member;
     std::optional<Instant> until;  // set when the change is committed
+  };
+  // A snapshot of a peer that becomes the state.
+  struct Installation {
+    raft::SnapshotMeta meta;
+    bool in_state = false;         // durable there; the log is to follow
+    std::optional<raft::IoId> io;  // the write that resets the log
   };
   struct Batch {
     Index through;
@@ -228,6 +251,15 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   void place(const Member& member) noexcept;
   void seal() noexcept;
 
+  // ---- raft_actor_snapshots.cc
+  void spawn_snapshots(Context& context) noexcept;
+  void request_snapshots(const std::vector<raft::SnapshotRequest>& requests) noexcept;
+  void permit_purge() noexcept;
+  void note_reset(const std::optional<raft::LogIo>& io) noexcept;
+  void note_durable(raft::IoId io) noexcept;
+  void settle_installation(const Result<void>& result) noexcept;
+  void fail_covered_by_snapshot() noexcept;
+
   const ReplicaPorts ports_;
   const ReplicaOptions options_;
   std::unique_ptr<Gauges> gauges_;
@@ -243,6 +275,8 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   actor::Ref<ApplierProtocol> applier_;
   actor::Ref<ReaderProtocol> reader_;
   actor::Ref<LogReaderProtocol> log_reader_;
+  actor::Ref<SnapshotExporterProtocol> exporter_;  // empty: no snapshots
+  actor::Ref<SnapshotImporterProtocol> importer_;
   LogReads log_reads_;
   actor::TimerHandle tick_;
   std::uint64_t ticks_ = 0;
@@ -259,6 +293,7 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   std::optional<Instant> silent_from_;  // removed: when the links end
   std::set<NodeId> probing_;            // members asked who they are: at most limits::members_max
   actor::Ref<RaftProtocol> self_;
+  std::optional<Installation> installation_;
   Term applied_term_;    // of the last entry handed over
   bool routed_ = false;  // the core was stepped for a request since the last flush
 

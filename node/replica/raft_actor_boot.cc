@@ -106,7 +106,9 @@ void RaftActor::boot(Context& context) noexcept {
   ASPEN_ASSERT(identity_.initialised());
   ASPEN_ASSERT(!core_.has_value());
   boot_ = ports_.entropy.u64();
-  log_opener_ = context.spawn<LogOpener>(child("log-opener", options_.log_worker), ports_.open_log);
+  log_opener_ = context.spawn<LogOpener>(
+      child("log-opener", options_.log_worker),
+      LogOpener::Parts{ports_.open_log, ports_.state, ports_.files, ports_.snapshot_directory});
   open_log(context);
 }
 
@@ -217,6 +219,7 @@ void RaftActor::spawn_children(Context& context) noexcept {
       child("applier", options_.state_worker),
       Applier::Parts{log_, ports_.state, context.self(), boot_, reader_, ports_.clock, ports_.fatal,
                      ports_.telemetry, ports_.free_bytes, identity_.cluster, identity_.self.id});
+  spawn_snapshots(context);
 }
 
 }  // namespace aspen::replica

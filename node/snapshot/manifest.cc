@@ -62,25 +62,6 @@ ManifestFile get_file(Reader& in) {
   return file;
 }
 
-Result<ManifestFile> describe_file(FileSystem& files, const std::string& path, std::string name,
-                                   std::string& space) {
-  auto file = files.open(path, OpenMode::existing);
-  if (!file) return tl::unexpected(file.error());
-  ManifestFile out;
-  out.name = std::move(name);
-  while (true) {
-    auto got = (*file)->read(out.size_bytes, space);
-    if (!got) return tl::unexpected(got.error());
-    if (*got == 0) break;
-    out.chunks.push_back(hash_content(std::string_view(space).substr(0, *got)));
-    out.size_bytes += *got;
-    if (*got < space.size()) break;
-  }
-  ASPEN_ASSERT(out.chunks.size() == chunks_of(out.size_bytes));
-  out.hash = hash_chunks(out.chunks);
-  return out;
-}
-
 }  // namespace
 
 ContentHash hash_content(std::string_view content) noexcept {
@@ -144,24 +125,72 @@ Result<Manifest> decode_manifest(std::string_view text) {
   return manifest;
 }
 
-Result<Manifest> describe(FileSystem& files, const std::string& directory, Manifest head) {
-  ASPEN_ASSERT(head.files.empty());
-  auto names = files.list(directory);
+Describer::Describer(FileSystem& files, std::string directory, Manifest head)
+    : files_(files),
+      directory_(std::move(directory)),
+      manifest_(std::move(head)),
+      space_(limits::snapshot_chunk_bytes, '\0') {
+  ASPEN_ASSERT(manifest_.files.empty());
+}
+
+Result<void> Describer::list() {
+  auto names = files_.list(directory_);
   if (!names) return tl::unexpected(names.error());
   if (names->size() > limits::snapshot_files_max) {
     return fail(Code::invalid_argument, "a snapshot has at most 16384 files", names->size());
   }
-  std::string space(limits::snapshot_chunk_bytes, '\0');
-  for (const std::string& name : *names) {
-    auto file = describe_file(files, directory + "/" + name, name, space);
-    if (!file) return tl::unexpected(file.error());
-    head.files.push_back(std::move(*file));
+  names_ = std::move(*names);
+  listed_ = true;
+  return {};
+}
+
+Result<bool> Describer::read_chunk() {
+  ASPEN_ASSERT(file_ != nullptr);
+  ManifestFile& out = manifest_.files.back();
+  auto got = file_->read(out.size_bytes, space_);
+  if (!got) return tl::unexpected(got.error());
+  if (*got > 0) out.chunks.push_back(hash_content(std::string_view(space_).substr(0, *got)));
+  out.size_bytes += *got;
+  if (*got == space_.size()) return false;
+  ASPEN_ASSERT(out.chunks.size() == chunks_of(out.size_bytes));
+  out.hash = hash_chunks(out.chunks);
+  return true;
+}
+
+Result<bool> Describer::step(std::size_t chunks_max) {
+  ASPEN_ASSERT(chunks_max > 0);
+  if (!listed_) {
+    if (auto done = list(); !done) return tl::unexpected(done.error());
   }
-  if (encode(head).size() > limits::snapshot_manifest_bytes_max) {
+  for (std::size_t i = 0; i < chunks_max; ++i) {
+    const std::size_t begun = manifest_.files.size();
+    if (file_ == nullptr && begun == names_.size()) break;
+    if (file_ == nullptr) {
+      auto file = files_.open(directory_ + "/" + names_[begun], OpenMode::existing);
+      if (!file) return tl::unexpected(file.error());
+      file_ = std::move(*file);
+      manifest_.files.emplace_back().name = names_[begun];
+    }
+    const auto ended = read_chunk();
+    if (!ended) return tl::unexpected(ended.error());
+    if (*ended) file_.reset();
+  }
+  ASPEN_ASSERT(manifest_.files.size() <= names_.size());
+  if (file_ != nullptr || manifest_.files.size() < names_.size()) return false;
+  if (encode(manifest_).size() > limits::snapshot_manifest_bytes_max) {
     return fail(Code::invalid_argument, "a snapshot has at most some 800 GiB");
   }
-  ASPEN_ASSERT(head.files.size() == names->size());
-  return head;
+  return true;
+}
+
+Result<Manifest> describe(FileSystem& files, const std::string& directory, Manifest head) {
+  Describer describer(files, directory, std::move(head));
+  constexpr std::size_t at_once = 1024;
+  for (;;) {
+    const auto done = describer.step(at_once);
+    if (!done) return tl::unexpected(done.error());
+    if (*done) return describer.take();
+  }
 }
 
 ChunkMap::ChunkMap(const Manifest& manifest) : manifest_(&manifest) {

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "node/base/bytes.h"
@@ -61,6 +63,31 @@ struct Manifest {
 // Possible errors: io_error, not_found, invalid_argument (too many files or bytes).
 [[nodiscard]] Result<Manifest> describe(FileSystem& files, const std::string& directory,
                                         Manifest head);
+
+// The same in steps, for who must not be away for long.
+class Describer {
+ public:
+  // `files` outlives it. Precondition: head.files is empty.
+  Describer(FileSystem& files, std::string directory, Manifest head);
+  // Reads at most `chunks_max` chunks more; true when all is described. Possible errors: as
+  // describe().
+  [[nodiscard]] Result<bool> step(std::size_t chunks_max);
+  // Precondition: step() gave true.
+  [[nodiscard]] Manifest take() noexcept { return std::move(manifest_); }
+
+ private:
+  [[nodiscard]] Result<void> list();
+  // True if the file has ended.
+  [[nodiscard]] Result<bool> read_chunk();
+
+  FileSystem& files_;
+  const std::string directory_;
+  Manifest manifest_;
+  std::vector<std::string> names_;
+  bool listed_ = false;
+  std::unique_ptr<File> file_;  // the one under way, manifest_.files.back()
+  std::string space_;
+};
 
 // Where a chunk stands.
 struct ChunkPlace {

@@ -13,6 +13,21 @@ namespace {
 constexpr std::string_view part_suffix = ".part";
 constexpr std::string_view manifest_suffix = ".manifest";
 constexpr std::string_view unfinished_suffix = ".new";
+constexpr std::uint64_t unsynced_bytes_max = 16 * limits::snapshot_chunk_bytes;
+
+Result<std::optional<Manifest>> read_manifest(FileSystem& files, const std::string& path) {
+  auto file = files.open(path, OpenMode::existing);
+  if (!file) return tl::unexpected(file.error());
+  const auto size = (*file)->size_bytes();
+  if (!size) return tl::unexpected(size.error());
+  if (*size > limits::snapshot_manifest_bytes_max) return std::optional<Manifest>();
+  std::string text(*size, '\0');
+  const auto got = (*file)->read(0, text);
+  if (!got) return tl::unexpected(got.error());
+  auto manifest = decode_manifest(text);
+  if (!manifest) return std::optional<Manifest>();
+  return std::optional<Manifest>(std::move(*manifest));
+}
 
 Result<void> remove_if_there(FileSystem& files, const std::string& path) {
   auto removed = files.remove(path);
@@ -110,23 +125,39 @@ Result<std::vector<bool>> PartDirectory::scan() {
   ASPEN_ASSERT(manifest_ != nullptr);
   if (auto made = files_.create_directory(path_); !made) return tl::unexpected(made.error());
   std::vector<bool> there(chunks_->size());
+  if (auto scanned = scan_some(0, there.size(), there); !scanned) {
+    return tl::unexpected(scanned.error());
+  }
+  return there;
+}
+
+Result<void> PartDirectory::scan_some(std::size_t first, std::size_t count,
+                                      std::vector<bool>& there) {
+  ASPEN_ASSERT(there.size() == chunks_->size());
   std::string space;
-  for (std::size_t chunk = 0; chunk < there.size(); ++chunk) {
+  const std::size_t end = std::min(there.size(), first + count);
+  for (std::size_t chunk = first; chunk < end; ++chunk) {
     const auto found = present(chunk, space);
     if (!found) return tl::unexpected(found.error());
     there[chunk] = *found;
   }
-  return there;
+  return {};
 }
 
 Result<void> PartDirectory::write(std::size_t chunk, std::string_view content) {
   const ChunkPlace place = chunks_->at(chunk);
   ASPEN_ASSERT(content.size() == place.size_bytes);
+  const bool leaves = file_ && open_file_ != place.file;
+  if (unsynced_bytes_ >= unsynced_bytes_max || (leaves && unsynced_bytes_ > 0)) {
+    if (auto synced = file_->sync(); !synced) return synced;
+    unsynced_bytes_ = 0;
+  }
   auto opened = open(place.file, OpenMode::existing);
   if (!opened && opened.error().code == Code::not_found) {
     opened = open(place.file, OpenMode::create_new);
   }
   if (!opened) return opened;
+  unsynced_bytes_ += content.size();
   return file_->write(place.offset, std::span(&content, 1));
 }
 
@@ -138,6 +169,12 @@ Result<void> PartDirectory::finish() {
     if (!found) return tl::unexpected(found.error());
     if (!*found) return fail(Code::corrupt, "a chunk of the snapshot is missing", chunk);
   }
+  return seal();
+}
+
+Result<void> PartDirectory::seal() {
+  ASPEN_ASSERT(manifest_ != nullptr);
+  unsynced_bytes_ = 0;
   if (auto removed = remove_foreign(); !removed) return removed;
   for (std::size_t file = 0; file < manifest_->files.size(); ++file) {
     if (auto finished = finish_file(file); !finished) return finished;
@@ -187,6 +224,20 @@ Result<void> PartDirectory::remove() {
   if (auto removed = remove_if_there(files_, manifest_path_); !removed) return removed;
   ASPEN_ASSERT(!file_);
   return files_.sync_directory(root_);
+}
+
+Result<bool> keeps_manifest_of(FileSystem& files, const std::string& root, const LogId& id) {
+  ASPEN_ASSERT(id.index.value > 0);
+  const auto names = files.list(root);
+  if (!names && names.error().code == Code::not_found) return false;
+  if (!names) return tl::unexpected(names.error());
+  for (const std::string& name : *names) {
+    if (!name.ends_with(manifest_suffix)) continue;
+    const auto manifest = read_manifest(files, root + "/" + name);
+    if (!manifest) return tl::unexpected(manifest.error());
+    if (*manifest && (*manifest)->id == id) return true;
+  }
+  return false;
 }
 
 Result<void> remove_other_parts(FileSystem& files, const std::string& root,

@@ -35,12 +35,17 @@ class PartDirectory {
 
   // Which chunks are there, by number. Possible errors: io_error.
   [[nodiscard]] Result<std::vector<bool>> scan();
-  // Not durable yet. Precondition: content has the chunk's size.
-  // Possible errors: no_space, io_error.
+  // The same for `count` chunks from `first` on, or to the end.
+  [[nodiscard]] Result<void> scan_some(std::size_t first, std::size_t count,
+                                       std::vector<bool>& there);
+  // Now and then a file is synced, so that little is left for the end. Precondition: content has
+  // the chunk's size. Possible errors: no_space, io_error.
   [[nodiscard]] Result<void> write(std::size_t chunk, std::string_view content);
   // Checks all content against the manifest and makes it durable: then path() may be installed.
   // Possible errors: corrupt (scan again), no_space, io_error.
   [[nodiscard]] Result<void> finish();
+  // finish() without the check, for who has scanned.
+  [[nodiscard]] Result<void> seal();
   // Removes everything that is left. Possible errors: io_error.
   [[nodiscard]] Result<void> remove();
 
@@ -62,7 +67,13 @@ class PartDirectory {
   std::unique_ptr<ChunkMap> chunks_;
   std::unique_ptr<File> file_;  // the one used last
   std::size_t open_file_ = 0;
+  std::uint64_t unsynced_bytes_ = 0;  // written to it
 };
+
+// Whether the manifest of a snapshot at `id` is kept under `root`: it is from before it is
+// installed until the log begins behind it. Possible errors: io_error.
+[[nodiscard]] Result<bool> keeps_manifest_of(FileSystem& files, const std::string& root,
+                                             const LogId& id);
 
 // Removes what snapshots other than `keep` have left under `root`. Possible errors: io_error.
 [[nodiscard]] Result<void> remove_other_parts(FileSystem& files, const std::string& root,

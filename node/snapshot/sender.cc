@@ -51,6 +51,13 @@ SnapshotSender::Transfer* SnapshotSender::find(TransferId transfer, const PeerId
   return found == transfers_.end() ? nullptr : &*found;
 }
 
+std::optional<PeerId> SnapshotSender::peer_of(TransferId transfer) const noexcept {
+  const auto found = std::ranges::find_if(
+      transfers_, [&](const Transfer& one) { return one.offer.transfer == transfer; });
+  if (found == transfers_.end()) return std::nullopt;
+  return found->to;
+}
+
 void SnapshotSender::receive(Instant now, const PeerId& from, const Message& message) {
   if (const auto* wanted = std::get_if<Want>(&message)) {
     if (Transfer* transfer = find(wanted->transfer, from)) want(now, *transfer, *wanted);

@@ -75,6 +75,8 @@ class SnapshotSender {
   [[nodiscard]] SenderEffects take() noexcept;
   // When tick() has something to do.
   [[nodiscard]] Instant next_deadline() const noexcept;
+  // Whom a transfer goes to, while it does.
+  [[nodiscard]] std::optional<PeerId> peer_of(TransferId transfer) const noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return transfers_.size(); }
 
  private:

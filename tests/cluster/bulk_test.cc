@@ -48,8 +48,8 @@ TEST(Bulk, WaitsForAllElseAndForCredit) {
   ASSERT_TRUE(queue.push_bulk({9, the_group, Bytes(std::string(2 * credit_bytes, 'b'))}));
   const Bytes payload(std::string(100'000, 'c'));
   for (int i = 0; i < 10; ++i) {
-    ASSERT_TRUE(queue.push({wire::FrameType::cast, the_group, "m", payload},
-                           SendQueue::Kind::cast));
+    ASSERT_TRUE(
+        queue.push({wire::FrameType::cast, the_group, "m", payload}, SendQueue::Kind::cast));
   }
   ASSERT_TRUE(queue.flush(sink).has_value());
   const std::vector<wire::FrameType> types = types_in(sink.text);
@@ -71,8 +71,8 @@ TEST(Bulk, AnUrgentFrameOvertakesTheRestOfAMessage) {
   ASSERT_TRUE(queue.push_bulk({9, the_group, Bytes(std::string(4 * part_bytes, 'b'))}));
   sink.room = part_bytes / 2;
   ASSERT_TRUE(queue.flush(sink).has_value());
-  ASSERT_TRUE(
-      queue.push({wire::FrameType::ping, the_group, "12345678", Bytes()}, SendQueue::Kind::control));
+  ASSERT_TRUE(queue.push({wire::FrameType::ping, the_group, "12345678", Bytes()},
+                         SendQueue::Kind::control));
   sink.room = SIZE_MAX;
   ASSERT_TRUE(queue.flush(sink).has_value());
   const std::vector<wire::FrameType> types = types_in(sink.text);

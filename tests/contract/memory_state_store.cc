@@ -182,7 +182,7 @@ Result<void> MemoryStateStore::checkpoint(const std::string& directory) {
   return {};
 }
 
-Result<void> MemoryStateStore::install(const std::string& directory) {
+Result<Rows> MemoryStateStore::read_rows(const std::string& directory) const {
   if (files_ == nullptr) return fail(Code::unsupported, "this store has no file system");
   auto file = files_->open(directory + rows_file, OpenMode::existing);
   if (!file) return fail(Code::corrupt, "not a sound copy of a state");
@@ -199,11 +199,24 @@ Result<void> MemoryStateStore::install(const std::string& directory) {
     rows.insert_or_assign(std::move(key), std::string(in.bytes()));
   }
   if (!in.done()) return fail(Code::corrupt, "not a sound copy of a state");
-  file->reset();
+  return rows;
+}
+
+Result<std::unique_ptr<StateView>> MemoryStateStore::view_checkpoint(
+    const std::string& directory) const {
+  auto rows = read_rows(directory);
+  if (!rows) return tl::unexpected(rows.error());
+  return std::unique_ptr<StateView>(
+      std::make_unique<MemorySnapshot>(std::make_shared<const Rows>(std::move(*rows))));
+}
+
+Result<void> MemoryStateStore::install(const std::string& directory) {
+  auto rows = read_rows(directory);
+  if (!rows) return tl::unexpected(rows.error());
   if (auto removed = files_->remove(directory + rows_file); !removed) return removed;
   if (auto removed = files_->remove_directory(directory); !removed) return removed;
-  durable_ = rows;
-  rows_ = std::make_shared<Rows>(std::move(rows));
+  durable_ = *rows;
+  rows_ = std::make_shared<Rows>(std::move(*rows));
   unflushed_.clear();
   return {};
 }

@@ -34,6 +34,7 @@ class MemoryStateStore final : public StateStore {
   Result<void> flush() override;
   StateSizes sizes() const override;
   Result<void> checkpoint(const std::string& directory) override;
+  Result<std::unique_ptr<StateView>> view_checkpoint(const std::string& directory) const override;
   Result<void> install(const std::string& directory) override;
 
   // ---- for tests
@@ -53,6 +54,8 @@ class MemoryStateStore final : public StateStore {
   [[nodiscard]] std::uint64_t writes() const noexcept { return writes_; }
 
  private:
+  [[nodiscard]] Result<Rows> read_rows(const std::string& directory) const;
+
   // Shared with snapshots; copied before a write while one is alive.
   std::shared_ptr<Rows> rows_;
   Rows durable_;

@@ -27,6 +27,7 @@ class SteadyClock final : public Clock {
 
 class NoPeers final : public Peers {
  public:
+  void transfer(OutgoingCast) override {}
   void cast(std::vector<OutgoingCast>) override {}
   void set_members(ClusterId, const PeerId&, const Config&) override {}
   void probe(const std::string&, Duration, std::function<void(Result<wire::ProbeReply>)>) override {

@@ -30,6 +30,9 @@ class FaultyLog final : public LogStore {
     return log_->read(lo, hi, bytes_max);
   }
   [[nodiscard]] Result<void> purge(Index through) override { return log_->purge(through); }
+  [[nodiscard]] Index purge_for(std::uint64_t bytes_max) const override {
+    return log_->purge_for(bytes_max);
+  }
   [[nodiscard]] Index last() const override { return log_->last(); }
   [[nodiscard]] std::uint64_t size_bytes() const override { return log_->size_bytes(); }
 

@@ -13,6 +13,7 @@ struct Told {
   std::vector<LogStalled> stalled;
   std::vector<AppliedUpTo> applied;
   std::vector<LogRead> read;
+  std::vector<StateInstalled> installed;
 };
 
 class Probe final : public actor::Actor<Probe, RaftProtocol> {
@@ -45,6 +46,15 @@ class Probe final : public actor::Actor<Probe, RaftProtocol> {
   void on(AddressProbed&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
   void on(MemberFound&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
   void on(MemberPlaced&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(SnapshotReceived&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(SnapshotEnded&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(SnapshotArrived&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(StateInstalled&& message, Context&) noexcept {
+    told_.installed.push_back(std::move(message));
+  }
+  void on(TakeSnapshot&&, actor::Responder<SnapshotTaken>&&, Context&) noexcept {
+    ASPEN_UNREACHABLE();
+  }
 
  private:
   Told& told_;

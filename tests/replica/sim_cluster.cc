@@ -5,6 +5,7 @@
 #include "node/base/assert.h"
 #include "node/kv/command.h"
 #include "node/wire/raft_codec.h"
+#include "node/wire/snapshot_codec.h"
 
 namespace aspen::replica {
 
@@ -48,11 +49,12 @@ void SimNode::start() {
   };
   ReplicaOptions replica;
   replica.reserve_bytes = 1000;
+  replica.log_bytes_max = log_bytes_max;
   raft = system
              ->spawn<RaftActor>(actor::ChildOptions{},
                                 ReplicaPorts{cluster.world, entropy, identity, open_log, state,
                                              [this] { return free_bytes; }, *this, health,
-                                             telemetry, log_sink, fatal},
+                                             telemetry, log_sink, fatal, &files, "snapshots"},
                                 replica)
              .value();
   node = system
@@ -68,6 +70,7 @@ void SimNode::crash(std::optional<std::size_t> kept) {
   system.reset();
   raft = {};
   node = {};
+  files.restart(contract::Crash::process, cluster.prng);
   state.crash(kept.value_or(cluster.prng.below(state.unflushed() + 1)));
 }
 
@@ -103,6 +106,10 @@ void SimNode::cast(std::vector<OutgoingCast> casts) {
       } else if (cast.type == wire::cast_control_reply) {
         told(
             to->raft.tell(ControlAnswered{from, wire::decode_control_reply(cast.payload).value()}));
+      } else if (cast.type == wire::cast_snapshot) {
+        // What arrives for a mailbox that is full is lost, as by a network.
+        static_cast<void>(
+            to->raft.tell(SnapshotReceived{from, wire::decode_snapshot(cast.payload).value()}));
       } else if (cast.type == wire::cast_raft) {
         told(to->raft.tell(PeerMessage{from, wire::decode_raft(cast.payload).value()}));
       } else if (cast.type == wire::cast_forward) {

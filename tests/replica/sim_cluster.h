@@ -16,6 +16,7 @@
 #include "node/replica/raft_actor.h"
 #include "tests/contract/memory_log_store.h"
 #include "tests/contract/memory_state_store.h"
+#include "tests/contract/sim_file_system.h"
 #include "tests/replica/faulty_log.h"
 #include "tests/replica/named_telemetry.h"
 
@@ -87,6 +88,7 @@ class SimNode final : public Peers {
   void crash(std::optional<std::size_t> kept = std::nullopt);
 
   void cast(std::vector<OutgoingCast> casts) override;
+  void transfer(OutgoingCast each) override { cast({std::move(each)}); }
   void set_members(ClusterId cluster, const PeerId& self, const Config& config) override;
   void probe(const std::string& address, Duration timeout,
              std::function<void(Result<wire::ProbeReply>)> done) override;
@@ -108,7 +110,8 @@ class SimNode final : public Peers {
   std::size_t index;
   std::shared_ptr<contract::MemoryLogStore> log = std::make_shared<contract::MemoryLogStore>();
   LogFaults log_faults;
-  contract::MemoryStateStore state;
+  contract::SimFileSystem files;
+  contract::MemoryStateStore state{files};
   MemoryIdentityStore identity;
   RecordedHealth health;
   RecordedFatal fatal;
@@ -118,6 +121,7 @@ class SimNode final : public Peers {
   Advertised advertised;
   Config members;
   std::uint64_t free_bytes = UINT64_MAX;
+  std::uint64_t log_bytes_max = 0;           // 0: no snapshots are needed
   std::unique_ptr<actor::SimSystem> system;  // null: crashed
   actor::Ref<RaftProtocol> raft;
   actor::Ref<NodeProtocol> node;

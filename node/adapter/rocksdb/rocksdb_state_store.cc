@@ -1,5 +1,6 @@
 #include "node/adapter/rocksdb/rocksdb_state_store.h"
 
+#include <cstdarg>
 #include <utility>
 #include <vector>
 
@@ -73,6 +74,12 @@ std::uint64_t property(::rocksdb::DB& db, const std::string& name) {
   if (!db.GetIntProperty(name, &value)) return 0;
   return value;
 }
+
+class NoLog final : public ::rocksdb::Logger {
+ public:
+  using ::rocksdb::Logger::Logv;
+  void Logv(const char* /*format*/, va_list /*arguments*/) override {}
+};
 
 }  // namespace
 
@@ -295,15 +302,24 @@ Result<void> RocksdbStateStore::checkpoint(const std::string& directory) {
   return {};
 }
 
+Result<std::unique_ptr<StateView>> RocksdbStateStore::view_checkpoint(
+    const std::string& directory) const {
+  ::rocksdb::DB* opened = nullptr;
+  ::rocksdb::Options options = settings_->options;
+  options.create_if_missing = false;
+  options.info_log = std::make_shared<NoLog>();  // it would be a file among the others
+  const auto status = ::rocksdb::DB::OpenForReadOnly(options, directory, &opened);
+  std::unique_ptr<::rocksdb::DB> database(opened);
+  if (!status.ok()) return fail(Code::corrupt, "state store: not a sound copy of a state");
+  ASPEN_ASSERT(database != nullptr);
+  return std::unique_ptr<StateView>(
+      std::make_unique<Snapshot>(std::make_shared<Database>(std::move(database), directory)));
+}
+
 Result<void> RocksdbStateStore::install(const std::string& directory) {
   ::rocksdb::Env& env = *settings_->options.env;
-  {
-    ::rocksdb::DB* opened = nullptr;
-    ::rocksdb::Options options = settings_->options;
-    options.create_if_missing = false;
-    const auto status = ::rocksdb::DB::OpenForReadOnly(options, directory, &opened);
-    const std::unique_ptr<::rocksdb::DB> owner(opened);
-    if (!status.ok()) return fail(Code::corrupt, "state store: not a sound copy of a state");
+  if (const auto sound = view_checkpoint(directory); !sound) {
+    return tl::unexpected(sound.error());
   }
   const auto path = take_over(env, directory_, directory);
   if (!path) return tl::unexpected(path.error());

@@ -62,6 +62,8 @@ class RocksdbStateStore final : public StateStore {
   [[nodiscard]] Result<void> flush() override;
   [[nodiscard]] StateSizes sizes() const override;
   [[nodiscard]] Result<void> checkpoint(const std::string& directory) override;
+  [[nodiscard]] Result<std::unique_ptr<StateView>> view_checkpoint(
+      const std::string& directory) const override;
   [[nodiscard]] Result<void> install(const std::string& directory) override;
 
  private:
