@@ -8,6 +8,7 @@
 #include "node/base/limits.h"
 #include "node/base/membership.h"
 #include "tests/sim/model_state.h"
+#include "tests/sim/slips.h"
 
 namespace aspen::sim {
 
@@ -37,6 +38,13 @@ void LogImage::truncate(Index from) {
   if (from > last()) return;
   slots_.resize(gone_ + distance(purged_.index, from) - 1);
   while (!configs_.empty() && configs_.back().id.index >= from) configs_.pop_back();
+}
+
+std::vector<Slot> LogImage::tail(Index from) const {
+  ASPEN_ASSERT(from > purged_.index);
+  if (from > last()) return {};
+  const auto first = slots_.begin() + static_cast<std::ptrdiff_t>(gone_);
+  return {first + static_cast<std::ptrdiff_t>(distance(purged_.index, from) - 1), slots_.end()};
 }
 
 std::uint64_t LogImage::chain_after(const Entry& entry) const noexcept {
@@ -169,11 +177,25 @@ void ModelDisk::heal() noexcept {
   plan_.merged = true;
 }
 
+raft::IoId ModelDisk::newest() const noexcept {
+  for (auto item = queue_.rbegin(); item != queue_.rend(); ++item) {
+    if (item->id) return item->id;
+  }
+  return {};
+}
+
 void ModelDisk::make_durable(Item& item) {
+  std::vector<Slot> survives;
   if (item.reset) durable_.reset(*item.reset, item.chain);
-  if (item.truncate_from) durable_.truncate(*item.truncate_from);
-  if (item.hard_state) durable_.hard_state = *item.hard_state;
+  if (item.truncate_from) {
+    const Index behind = *item.truncate_from + item.append.size();
+    if (slips(Slip::tail_survives_truncation)) survives = durable_.tail(behind);
+    durable_.truncate(*item.truncate_from);
+  }
+  const bool forgets = slips(Slip::hard_state_after_entries) && !item.append.empty();
+  if (item.hard_state && !forgets) durable_.hard_state = *item.hard_state;
   for (Slot& slot : item.append) durable_.append(std::move(slot));
+  for (Slot& slot : survives) durable_.append(std::move(slot));
   if (item.purge) durable_.purge(item.purge);
 }
 

@@ -35,6 +35,8 @@ class LogImage {
   [[nodiscard]] std::optional<Term> term_at(Index index) const noexcept;
   // Precondition: `from` is above the purge point.
   void truncate(Index from);
+  // From `from` on. Precondition: as truncate().
+  [[nodiscard]] std::vector<Slot> tail(Index from) const;
   // Precondition: it follows the last one.
   void append(Slot slot);
   [[nodiscard]] std::uint64_t chain_after(const Entry& entry) const noexcept;
@@ -73,6 +75,8 @@ class ModelDisk {
   void purge(Index through);
   // Starts the next write and fsync if there is one and none is under way; when it ends.
   [[nodiscard]] std::optional<Time> start(Time now);
+  // The newest LogIo that was submitted and is not durable; 0 if there is none.
+  [[nodiscard]] raft::IoId newest() const noexcept;
   [[nodiscard]] bool busy() const noexcept { return under_way_ > 0; }
   // What was under way is durable. The last LogIo of it, 0 if there was none.
   raft::IoId finish();

@@ -1,14 +1,17 @@
 // The simulator judged by the mistakes it notices: the core is built with known bugs of other
-// implementations, one in force at a time. Only where ASPEN_MUTANTS is defined.
+// implementations, one in force at a time, where ASPEN_MUTANTS is defined; those of its driver and
+// disk are the simulator's own (slips.h).
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "node/raft/mutants.h"
 #include "tests/sim/runner.h"
+#include "tests/sim/slips.h"
 
 namespace aspen::sim {
 
@@ -32,7 +35,16 @@ struct Kill {
 };
 
 // Makes the mistake in this process, until another is chosen. False if there is none of that name.
-inline bool activate_mutant([[maybe_unused]] std::string_view name) {
+inline bool activate_mutant(std::string_view name) {
+  slip_in_force = Slip::none;
+  for (std::size_t i = 0; i < slip_names.size(); ++i) {
+    if (name != slip_names[i]) continue;
+    slip_in_force = static_cast<Slip>(i);
+#ifdef ASPEN_MUTANTS
+    raft::mutant_in_force = raft::Mutant::none;
+#endif
+    return true;
+  }
 #ifdef ASPEN_MUTANTS
   for (std::size_t i = 0; i < raft::mutant_names.size(); ++i) {
     if (name != raft::mutant_names[i]) continue;
@@ -60,8 +72,9 @@ inline std::optional<Kill> kill_mutant(std::string_view name, const MutantOption
 [[nodiscard]] inline int tell_mutants(const MutantOptions& options) {
   std::printf("%-30s %6s  %s\n", "mutant", "seed", "noticed by");
   int survivors = 0;
-  for (const char* name : raft::mutant_names) {
-    if (std::string_view(name) == "none") continue;
+  std::vector<const char*> names(raft::mutant_names.begin() + 1, raft::mutant_names.end());
+  names.insert(names.end(), slip_names.begin() + 1, slip_names.end());
+  for (const char* name : names) {
     if (!options.only.empty() && options.only != name) continue;
     const auto kill = kill_mutant(name, options);
     if (!kill) {

@@ -26,6 +26,14 @@ TEST(Mutants, CommitOfOlderTermIsNoticed) {
   expect_killed("commit_older_term", Insight::full);
 }
 
+// One of each sort: a membership, a transfer, a snapshot.
+TEST(Mutants, MistakesOfChangesTransfersAndSnapshotsAreNoticed) {
+  for (const char* mutant : {"joint_counts_the_union", "changes_overlap", "learner_counts",
+                             "transfer_vote_refused", "snapshot_of_newest_config"}) {
+    expect_killed(mutant, Insight::full);
+  }
+}
+
 TEST(Mutants, CoreWithoutMistakeIsClean) {
   EXPECT_FALSE(kill_mutant("none", {.seeds = 100}));
 }

@@ -206,12 +206,23 @@ void Operator::transfer() {
   const std::size_t leader = world_.leader();
   const std::size_t to = dice_.below(world_.nodes());
   const NodeId target = dice_.percent(30) ? NodeId() : world_.replica(to).self().id;
+  static_cast<void>(hand_over(leader, target));
+}
+
+raft::RequestId Operator::hand_over(std::size_t leader, NodeId to) {
   const raft::RequestId id = next();
   requests_.push_back({});
   world_.record({.what = What::asked,
                  .node = static_cast<std::uint8_t>(leader),
-                 .values = {id.value, 1, 0, target.value}});
-  world_.replica(leader).tell(raft::Transfer{id, target});
+                 .values = {id.value, 1, 0, to.value}});
+  world_.replica(leader).tell(raft::Transfer{id, to});
+  return id;
+}
+
+Operator::Outcome Operator::outcome(raft::RequestId id) const {
+  const Request& request = requests_[id.value - first_request];
+  if (!request.ended) return Outcome::open;
+  return request.succeeded ? Outcome::done : Outcome::failed;
 }
 
 // ---- what a node says
@@ -246,6 +257,7 @@ void Operator::completed(std::size_t node, const raft::Completion& completion) {
   request.ended = true;
   if (completion.outcome == raft::Outcome::refused) ++world_.counters().changes_refused;
   if (completion.outcome != raft::Outcome::committed) return;
+  request.succeeded = true;
   if (!request.change) {
     ++world_.counters().transfers;
     return;

@@ -30,6 +30,10 @@ class Operator {
   // The node loses its disk, if that leaves the cluster able to go on.
   void lose_disk(std::size_t node, Time down);
   void heal() noexcept { healed_ = true; }
+  // Asks a leader to hand over. Whether a request has led to it, and whether it has ended.
+  [[nodiscard]] raft::RequestId hand_over(std::size_t leader, NodeId to);
+  enum class Outcome : std::uint8_t { open, done, failed };
+  [[nodiscard]] Outcome outcome(raft::RequestId request) const;
 
   // ---- what a node says
   void in_force(std::size_t node, const raft::LoggedConfig& config);
@@ -48,6 +52,7 @@ class Operator {
     Config to;
     LogId expect;
     LogId done;
+    bool succeeded = false;
   };
 
   [[nodiscard]] Request& at(raft::RequestId request) {

@@ -7,6 +7,7 @@
 
 #include "node/base/assert.h"
 #include "tests/sim/operator.h"
+#include "tests/sim/slips.h"
 #include "tests/sim/workload.h"
 
 namespace aspen::sim {
@@ -67,6 +68,7 @@ void Replica::boot() {
 // A crash between the switch of the state and the reset of the log leaves a state that the log does
 // not lead to: then the log is reset now.
 void Replica::open_state() {
+  if (slips(Slip::log_not_reset_at_start)) return;
   const LogImage& log = disk_.durable();
   const LogId applied = state_durable_.id();
   if (applied.index != snapshot_ || applied.index < log.purged().index) return;
@@ -98,6 +100,8 @@ void Replica::crash() {
   world_.oracle().disk_changed(node_);
   core_.reset();
   soft_ = {};
+  transfers_ = false;
+  transfer_ticks_ = 0;
   for (auto& lane : lanes_) lane.clear();
   parked_.clear();
   late_.clear();
@@ -234,8 +238,7 @@ void Replica::turn() {
   for (auto& lane : lanes_) {
     world_.counters().inputs += lane.size();
     for (raft::Input& input : lane) {
-      core_->step(std::move(input));
-      core_->invariants();
+      step(std::move(input));
     }
     lane.clear();
   }
@@ -343,6 +346,7 @@ void Replica::submit(const raft::LogIo& io) {
                                                io.truncate_from->value, commit_.value));
   }
   if (io.reset) ASPEN_ASSERT(io.reset->id == state_.id() || io.reset->id.index < state_.applied);
+  check_change(append);
   disk_.submit(io, io.reset ? state_.chain : 0);
   for (const Entry& entry : append) world_.oracle().appended(node_, entry.id);
   start_disk();
@@ -356,7 +360,8 @@ void Replica::start_disk() {
 }
 
 void Replica::on_disk_done() {
-  const raft::IoId last = disk_.finish();
+  raft::IoId last = disk_.finish();
+  if (slips(Slip::completion_out_of_order) && disk_.newest()) last = disk_.newest();
   world_.oracle().disk_changed(node_);
   const LogImage& durable = disk_.durable();
   world_.record({.what = What::durable,

@@ -82,6 +82,11 @@ class Replica {
   void enqueue(Lane lane, raft::Input input);
   void turn();
   void act(raft::Effects& effects);
+  // The core's, with what is known of single inputs (replica_checks.cc).
+  void step(raft::Input input);
+  void step_transfer_result(raft::SnapshotSent sent);
+  void check_tick();
+  void check_change(const std::vector<Entry>& append);
   void submit(const raft::LogIo& io);
   void open_state();
   void start_disk();
@@ -111,6 +116,8 @@ class Replica {
   PeerId self_;
   std::optional<raft::Core> core_;
   raft::SoftState soft_;
+  bool transfers_ = false;            // it was asked to hand over, in this life
+  std::uint32_t transfer_ticks_ = 0;  // since the transfer under way was first seen
   std::uint32_t boots_ = 0;
   bool paused_ = false;
   CrashPoint armed_ = CrashPoint::none;

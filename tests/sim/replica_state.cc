@@ -5,6 +5,7 @@
 
 #include "node/base/assert.h"
 #include "tests/sim/replica.h"
+#include "tests/sim/slips.h"
 #include "tests/sim/workload.h"
 
 namespace aspen::sim {
@@ -83,7 +84,7 @@ void Replica::serve_reads() {
 // P8, and a crash at each step of it.
 void Replica::install(std::size_t place, const raft::SnapshotMeta& meta, const ModelState& state) {
   ASPEN_ASSERT(running());
-  if (meta.id.index <= state_.applied) {
+  if (meta.id.index <= state_.applied && !slips(Slip::older_snapshot_installed)) {
     return world_.snapshot_ended(place, raft::SnapshotResult::installed);
   }
   if (meta.config != state.config) {

@@ -171,6 +171,7 @@ class World {
   [[nodiscard]] std::uint64_t progress() const;
   [[nodiscard]] bool recovers(std::uint64_t elections, const std::function<bool()>& condition);
   void check_equal();
+  void check_transfer();
   void check_end();
   [[nodiscard]] bool has_leader() const;
   // Whether a node has to be like all others: a member by what is committed, and not outside.

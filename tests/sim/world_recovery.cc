@@ -149,10 +149,39 @@ void World::check_recovery() {
   }
   workload_->stop();
   check_equal();
-  if (oracle_.violated() || outside_ == 0) return;
-  network_.remove(outside_cut_);
-  outside_ = 0;
-  check_equal();
+  if (oracle_.violated()) return;
+  if (outside_ != 0) {
+    network_.remove(outside_cut_);
+    outside_ = 0;
+    check_equal();
+  }
+  if (!oracle_.violated()) check_transfer();
+  if (!oracle_.violated()) check_equal();
+}
+
+// Where all is well a leader can hand over. An attempt is given up after an election timeout, which
+// a slow disk may take: a few are made.
+void World::check_transfer() {
+  constexpr int attempts_max = 10;
+  for (int attempt = 0; attempt < attempts_max; ++attempt) {
+    const std::size_t from = leader();
+    NodeId to;
+    for (const Member& member : oracle_.config().members) {
+      const std::size_t place = place_of(member.peer.id);
+      const bool fit = member.role == Role::voter && belongs(place) && place != from;
+      if (fit && replicas_[place]->self() == member.peer) to = member.peer.id;
+    }
+    if (!to) return;  // there is nobody else
+    const raft::RequestId id = operator_->hand_over(from, to);
+    const std::function<bool()> ended = [this, id] {
+      return operator_->outcome(id) != Operator::Outcome::open || oracle_.violated();
+    };
+    static_cast<void>(run_until(now_ + 4 * plan_.election_max(), ended));
+    if (operator_->outcome(id) == Operator::Outcome::done) return;
+    static_cast<void>(recovers(10, [this] { return has_leader() && at_rest(); }));
+  }
+  oracle_.violate("a leader can hand over after all healed",
+                  fmt::format("{} attempts led to nothing", attempts_max));
 }
 
 void World::check_equal() {
