@@ -41,7 +41,7 @@ constexpr std::size_t consensus_worker = 0;
 // Consensus and links, log, state, reads, reads of the log, snapshots.
 constexpr std::size_t workers = 6;
 // A log of so many segments is kept for a member that lags.
-constexpr std::uint64_t log_segments_kept = 16;
+constexpr std::uint64_t log_segments_kept = 8;
 constexpr std::uint64_t state_open_bytes = 8 * 1024 * 1024;
 constexpr Duration hand_over_time = std::chrono::seconds(2);
 constexpr Duration drain_time = std::chrono::seconds(3);

@@ -78,7 +78,9 @@ struct ReplicaOptions {
   // Of exporter and importer, which read and write whole states.
   std::size_t snapshot_worker = 5;
   // A member that lags by more than such a log gets a snapshot.
-  std::uint64_t log_bytes_max = 1024ULL * 1024 * 1024;
+  std::uint64_t log_bytes_max = 512ULL * 1024 * 1024;
+  // So many times as much is kept while a snapshot is on its way, for what comes behind it.
+  std::uint64_t log_factor_in_transfer = 4;
   // All snapshots that this node sends together; 0: no limit.
   std::uint64_t snapshot_bytes_per_second = 64ULL * 1024 * 1024;
 };

@@ -78,8 +78,14 @@ void RaftActor::on(TakeSnapshot&& message, actor::Responder<SnapshotTaken>&& res
 // A member that is gone must not hold the log for ever: it gets a snapshot when it comes back.
 void RaftActor::permit_purge() noexcept {
   if (!exporter_ || options_.log_bytes_max == 0) return;
-  const Index through = log_->purge_for(options_.log_bytes_max);
-  if (through > core_->metrics().purged.index) core_->step(raft::PurgeUpTo{through});
+  const raft::Metrics metrics = core_->metrics();
+  const bool transfer = std::ranges::any_of(metrics.peers, [](const raft::PeerMetrics& peer) {
+    return peer.active && peer.state == raft::ProgressState::snapshot;
+  });
+  const std::uint64_t factor = transfer ? options_.log_factor_in_transfer : 1;
+  ASPEN_ASSERT(factor > 0);
+  const Index through = log_->purge_for(options_.log_bytes_max * factor);
+  if (through > metrics.purged.index) core_->step(raft::PurgeUpTo{through});
 }
 
 // ---- the receiving side
