@@ -10,6 +10,7 @@
 #include "node/cli/actors.h"
 #include "node/cli/commands.h"
 #include "node/cli/membership.h"
+#include "node/cli/snapshot.h"
 #include "node/version.h"
 
 namespace aspen::cli {
@@ -33,6 +34,10 @@ constexpr const char* footer = R"(Keys of -o json (all ids are 16 hex digits):
   cluster transfer-leader
                   leader (a name), node_id, term
   node drain      node_id, name, role (drained)
+  snapshot save, verify
+                  file, cluster_id, revision, term, index, state_bytes
+  snapshot restore
+                  cluster_id, node_id, name, revision (of the new cluster)
   actors tree     node_id, actors[]: id, parent, level, name, kind, state, worker, mailbox,
                   mailbox_max, restarts (ids of actors are decimal; the root's parent is 0)
   actors kill     id, name, kind, restarts (before this one)
@@ -68,6 +73,7 @@ struct Parsed {
   bool stays_learner = false;
   double wait_seconds = 300;
   std::string data_directory;
+  std::string file;
   std::string end_as = "failed";
   Progress progress;
   Command command;
@@ -213,6 +219,39 @@ void add_node_commands(CLI::App& app, Parsed& parsed) {
   });
 }
 
+void add_snapshot_commands(CLI::App& app, Parsed& parsed) {
+  auto* snapshot = app.add_subcommand("snapshot", "the state of a cluster as a file");
+  snapshot->require_subcommand(1);
+  auto* save = snapshot->add_subcommand("save", "write what the first endpoint's node holds");
+  auto* verify = snapshot->add_subcommand("verify", "check a file from end to end");
+  auto* restore =
+      snapshot->add_subcommand("restore", "make a new cluster of one member from a file");
+  for (CLI::App* each : {save, verify, restore}) {
+    each->add_option("file", parsed.file, "the snapshot file")->required();
+  }
+  save->callback([&parsed] {
+    parsed.command = with_client(
+        parsed, [&parsed](client::Client& client) { return snapshot_save(client, parsed.file); });
+  });
+  verify->callback(
+      [&parsed] { parsed.command = [&parsed] { return snapshot_verify(parsed.file); }; });
+  restore->add_option("--data-dir", parsed.data_directory, "of the new node: absent or empty")
+      ->required();
+  restore->add_option("--member", parsed.member_texts, "name=NAME,peer=HOST:PORT,client=HOST:PORT")
+      ->required()
+      ->expected(1)
+      ->check([](const std::string& text) {
+        const auto spec = parse_member(text);
+        return spec ? std::string() : spec.error();
+      });
+  restore->callback([&parsed] {
+    parsed.command = [&parsed] {
+      return snapshot_restore(
+          {parsed.file, parsed.data_directory, *parse_member(parsed.member_texts.front())});
+    };
+  });
+}
+
 void add_actor_commands(CLI::App& app, Parsed& parsed) {
   auto* actors = app.add_subcommand("actors", "the actors of one node");
   actors->require_subcommand(1);
@@ -297,6 +336,7 @@ int run(std::vector<std::string> arguments, Environment environment) {
   add_cluster_commands(app, parsed);
   add_member_commands(app, parsed);
   add_node_commands(app, parsed);
+  add_snapshot_commands(app, parsed);
   add_actor_commands(app, parsed);
   add_kv_commands(app, parsed);
   // CLI11 takes the arguments from the back.

@@ -382,6 +382,20 @@ Outcome<etcdserverpb::StatusResponse> Client::status(std::size_t endpoint) {
       });
 }
 
+Outcome<etcdserverpb::SnapshotResponse> Client::snapshot(std::size_t endpoint,
+                                                         const TakePiece& take) {
+  return state_->at<etcdserverpb::SnapshotResponse>(
+      endpoint, Repeat::freely, [&take](Endpoint& to, auto& context, auto& response) {
+        constexpr auto patience = std::chrono::hours(24);
+        context.set_deadline(std::chrono::system_clock::now() + patience);
+        const auto pieces = to.maintenance->Snapshot(&context, {});
+        while (pieces->Read(&response)) {
+          if (!take(response.blob())) context.TryCancel();
+        }
+        return pieces->Finish();
+      });
+}
+
 void Client::prefer_leader() {
   for (std::size_t i = 0; i < state_->endpoints.size(); ++i) {
     const auto known = state(i);

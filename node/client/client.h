@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -94,6 +95,11 @@ class Client {
                                                             const aspen::v1::KillRequest& request);
   [[nodiscard]] Outcome<aspen::v1::MetricsResponse> metrics(std::size_t endpoint);
   [[nodiscard]] Outcome<etcdserverpb::StatusResponse> status(std::size_t endpoint);
+
+  // The endpoint's snapshot file, piece by piece, until `take` gives false; there is no deadline.
+  using TakePiece = std::function<bool(std::string_view piece)>;
+  [[nodiscard]] Outcome<etcdserverpb::SnapshotResponse> snapshot(std::size_t endpoint,
+                                                                 const TakePiece& take);
 
   // Asks the endpoints who leads and tries the leader first from now on, if it is one of them.
   void prefer_leader();

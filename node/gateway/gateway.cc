@@ -8,6 +8,8 @@
 #include "node/kv/command.h"
 #include "node/kv/errors.h"
 #include "node/kv/validate.h"
+#include "node/replica/checkpoint.h"
+#include "node/snapshot/container.h"
 
 namespace aspen::gateway {
 
@@ -65,6 +67,22 @@ Done<T> hashing(Done<HashResult> done) {
     done(Reply<HashResult>{reply->header, to_result(reply->body)});
   };
 }
+
+class CheckpointReader final : public SnapshotReader {
+ public:
+  explicit CheckpointReader(std::shared_ptr<const replica::Checkpoint> checkpoint)
+      : checkpoint_(std::move(checkpoint)),
+        size_bytes_(snapshot::container_bytes(checkpoint_->manifest())),
+        source_(checkpoint_->files(), checkpoint_->directory(), checkpoint_->manifest()) {}
+
+  [[nodiscard]] std::uint64_t size_bytes() const override { return size_bytes_; }
+  [[nodiscard]] Result<std::string> next() override { return source_.next(); }
+
+ private:
+  const std::shared_ptr<const replica::Checkpoint> checkpoint_;
+  const std::uint64_t size_bytes_;
+  snapshot::ContainerSource source_;
+};
 
 }  // namespace
 
@@ -233,6 +251,19 @@ void Gateway::drain(Deadline, Done<DrainResult> done) {
                                  if (!answer) return done(tl::unexpected<Error>(answer.error()));
                                  done(Reply<DrainResult>{to_header(answer->header), {}});
                                });
+}
+
+void Gateway::snapshot(Done<SnapshotResult> done) {
+  parts_.raft.ask_from_outside(
+      replica::TakeSnapshot{}, [done = std::move(done)](Result<replica::SnapshotTaken>&& taken) {
+        if (!taken) return done(tl::unexpected<Error>(taken.error()));
+        ASPEN_ASSERT(taken->checkpoint != nullptr);
+        const snapshot::Manifest& manifest = taken->checkpoint->manifest();
+        done(Reply<SnapshotResult>{
+            to_header(taken->header),
+            {manifest.id, manifest.size_bytes(),
+             std::make_shared<CheckpointReader>(std::move(taken->checkpoint))}});
+      });
 }
 
 Health Gateway::health() const {

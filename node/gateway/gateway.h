@@ -43,6 +43,7 @@ class Gateway final : public Service {
                          Done<MembershipResult> done) override;
   void transfer_leadership(NodeId to, Deadline deadline, Done<TransferResult> done) override;
   void drain(Deadline deadline, Done<DrainResult> done) override;
+  void snapshot(Done<SnapshotResult> done) override;
   [[nodiscard]] Health health() const override;
 
  private:

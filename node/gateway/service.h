@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -109,6 +110,23 @@ using wire::UpdateMember;
 
 struct DrainResult {};
 
+// ---- snapshots
+
+// The file of a snapshot (node/snapshot/container.h), from front to back. One thread at a time; it
+// may block on the disk for a moment, and keeps the snapshot on it until it is gone.
+class SnapshotReader {
+ public:
+  virtual ~SnapshotReader() = default;
+  [[nodiscard]] virtual std::uint64_t size_bytes() const = 0;
+  // The next bytes, empty at the end. Possible errors: io_error, not_found, corrupt.
+  [[nodiscard]] virtual Result<std::string> next() = 0;
+};
+struct SnapshotResult {
+  LogId through;
+  std::uint64_t state_bytes = 0;
+  std::shared_ptr<SnapshotReader> reader;
+};
+
 class Service {
  public:
   virtual ~Service() = default;
@@ -157,6 +175,10 @@ class Service {
   // it is started again. Answered when it does not lead; alone, or if nobody can take over, it is
   // refused (failed_precondition) and nothing changes. Again: succeeds.
   virtual void drain(Deadline deadline, Done<DrainResult> done) = 0;
+
+  // Of what this node has applied, itself: the newest one there is, or one made now. Possible
+  // errors: uninitialised, overloaded, no_space, io_error, shutting_down.
+  virtual void snapshot(Done<SnapshotResult> done) = 0;
 
   // Of /livez, /readyz and grpc.health.v1. Cheap: what the actors published last.
   [[nodiscard]] virtual Health health() const = 0;

@@ -54,6 +54,12 @@ Result<std::optional<AppliedConfig>> read_config(const StateView& view) {
   return std::optional<AppliedConfig>(std::move(*config));
 }
 
+Result<void> replace_config(StateStore& state, const AppliedConfig& config) {
+  StateBatch batch;
+  batch.put(layout::config_row, encode(config));
+  return state.write(batch);
+}
+
 Result<Store> Store::open(StateStore& state) {
   Store store(state);
   const auto read = read_state(state);

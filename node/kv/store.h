@@ -54,6 +54,10 @@ struct AppliedConfig {
 // As the state has it; empty if none was applied. Possible errors: io_error, corrupt.
 [[nodiscard]] Result<std::optional<AppliedConfig>> read_config(const StateView& view);
 
+// Puts another in its place, for who makes a new cluster of an old state. The writer alone.
+// Possible errors: io_error, no_space.
+[[nodiscard]] Result<void> replace_config(StateStore& state, const AppliedConfig& config);
+
 class Store {
  public:
   // Reads what the state store holds; an empty one is a new store. `state` outlives the Store.

@@ -267,6 +267,7 @@ struct StopSending {};
 // A snapshot for a client of this node. Possible errors: overloaded, no_space, io_error,
 // failed_precondition (nothing was applied yet).
 struct SnapshotTaken {
+  ReplyHeader header;
   std::shared_ptr<const Checkpoint> checkpoint;
 };
 struct TakeSnapshot {

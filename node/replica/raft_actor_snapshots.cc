@@ -31,7 +31,7 @@ void RaftActor::spawn_snapshots(Context& context) noexcept {
   exporter_ = context.spawn<SnapshotExporter>(
       child("snapshot-exporter", options_.snapshot_worker),
       SnapshotExporter::Parts{*ports_.files, ports_.snapshot_directory, ports_.state, ports_.peers,
-                              context.self(), boot_, identity_.cluster,
+                              context.self(), boot_, identity_.cluster, identity_.self.id,
                               options_.snapshot_bytes_per_second, ports_.log, ports_.telemetry});
   const auto room = [free = ports_.free_bytes, reserve = options_.reserve_bytes] {
     const std::uint64_t bytes = free();

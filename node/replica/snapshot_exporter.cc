@@ -90,7 +90,7 @@ void SnapshotExporter::on(TakeSnapshot&& message, actor::Responder<SnapshotTaken
                           Context& context) noexcept {
   if (usable(current_, message.at_least)) {
     used_at_ = context.now();
-    return responder.reply(SnapshotTaken{current_});
+    return responder.reply(taken());
   }
   if (clients_.size() >= limits::snapshot_clients_max) {
     return responder.fail(Error{Code::overloaded, "too many wait for a snapshot"});
@@ -209,12 +209,18 @@ void SnapshotExporter::made(Instant now, snapshot::Manifest manifest) {
   used_at_ = now;
   for (Client& client : std::exchange(clients_, {})) {
     if (usable(current_, client.at_least)) {
-      client.responder.reply(SnapshotTaken{current_});
+      client.responder.reply(taken());
     } else {
       clients_.push_back(std::move(client));  // it has seen more: the next one
     }
   }
   ASPEN_ASSERT(current_->chunks() <= limits::snapshot_chunks_max);
+}
+
+SnapshotTaken SnapshotExporter::taken() const {
+  ASPEN_ASSERT(current_ != nullptr);
+  const snapshot::Manifest& manifest = current_->manifest();
+  return {{parts_.cluster, parts_.self, manifest.revision, manifest.id.term}, current_};
 }
 
 void SnapshotExporter::give_up_making(Instant now, const Error& error) {

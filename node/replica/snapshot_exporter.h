@@ -38,6 +38,7 @@ class SnapshotExporter final : public actor::Actor<SnapshotExporter, SnapshotExp
     actor::Ref<RaftProtocol> raft;
     std::uint64_t boot = 0;
     ClusterId cluster;
+    NodeId self;
     std::uint64_t bytes_per_second = 0;
     LogSink& log;
     Telemetry& telemetry;
@@ -81,6 +82,7 @@ class SnapshotExporter final : public actor::Actor<SnapshotExporter, SnapshotExp
   void make(Instant now);
   [[nodiscard]] Result<snapshot::Manifest> read_head(const std::string& directory) const;
   void made(Instant now, snapshot::Manifest manifest);
+  [[nodiscard]] SnapshotTaken taken() const;
   void give_up_making(Instant now, const Error& error);
   void carry_out(Instant now);
   void ended(Instant now, const snapshot::SendEnded& end);

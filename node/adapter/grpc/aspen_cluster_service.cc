@@ -69,6 +69,7 @@ AspenClusterService::AspenClusterService(Frontend& frontend, std::string version
       change_membership_(serving(frontend, {cluster_service, "ChangeMembership"})),
       remove_node_(serving(frontend, {cluster_service, "RemoveNode"})),
       transfer_leadership_(serving(frontend, {cluster_service, "TransferLeadership"})),
+      trigger_snapshot_(serving(frontend, {cluster_service, "TriggerSnapshot"})),
       drain_(serving(frontend, {cluster_service, "Drain"})),
       watch_nodes_(serving(frontend, {cluster_service, "WatchNodes"})) {}
 
@@ -182,6 +183,20 @@ AspenClusterService::AspenClusterService(Frontend& frontend, std::string version
     frontend_.service.transfer_leadership(to, deadline, std::move(done));
   };
   return serve({frontend_, transfer_leadership_}, *context, response, std::move(start));
+}
+
+::grpc::ServerUnaryReactor* AspenClusterService::TriggerSnapshot(
+    ::grpc::CallbackServerContext* context, const aspen::v1::TriggerSnapshotRequest*,
+    aspen::v1::TriggerSnapshotResponse* response) {
+  auto start = [this](gateway::Deadline, auto* call) {
+    const auto fill = [](gateway::SnapshotResult&& result, auto& out) {
+      out.mutable_through()->set_term(result.through.term.value);
+      out.mutable_through()->set_index(result.through.index.value);
+      out.set_bytes(result.state_bytes);
+    };
+    frontend_.service.snapshot(aspen_done<gateway::SnapshotResult>(call, fill));
+  };
+  return serve({frontend_, trigger_snapshot_}, *context, response, std::move(start));
 }
 
 ::grpc::ServerUnaryReactor* AspenClusterService::Drain(::grpc::CallbackServerContext* context,

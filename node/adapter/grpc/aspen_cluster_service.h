@@ -1,4 +1,4 @@
-// aspen.v1.Cluster over the gateway. TriggerSnapshot is not served.
+// aspen.v1.Cluster over the gateway.
 //
 // Owner: the server. Thread: any. Bound: limits::node_watches_max streams of WatchNodes.
 #pragma once
@@ -43,6 +43,9 @@ class AspenClusterService final : public aspen::v1::Cluster::CallbackService {
   ::grpc::ServerUnaryReactor* TransferLeadership(
       ::grpc::CallbackServerContext* context, const aspen::v1::TransferLeadershipRequest* request,
       aspen::v1::TransferLeadershipResponse* response) override;
+  ::grpc::ServerUnaryReactor* TriggerSnapshot(
+      ::grpc::CallbackServerContext* context, const aspen::v1::TriggerSnapshotRequest* request,
+      aspen::v1::TriggerSnapshotResponse* response) override;
   ::grpc::ServerUnaryReactor* Drain(::grpc::CallbackServerContext* context,
                                     const aspen::v1::DrainRequest* request,
                                     aspen::v1::DrainResponse* response) override;
@@ -61,6 +64,7 @@ class AspenClusterService final : public aspen::v1::Cluster::CallbackService {
   MethodMetrics change_membership_;
   MethodMetrics remove_node_;
   MethodMetrics transfer_leadership_;
+  MethodMetrics trigger_snapshot_;
   MethodMetrics drain_;
   MethodMetrics watch_nodes_;
   std::atomic<std::size_t> watches_{0};

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "node/adapter/grpc/etcd_membership.h"
+#include "node/adapter/grpc/snapshot_stream.h"
 #include "node/wire/etcd_names.h"
 
 namespace aspen::adapter {
@@ -53,7 +54,8 @@ EtcdMaintenanceService::EtcdMaintenanceService(Frontend& frontend)
       status_(serving(frontend, {maintenance_service, "Status"})),
       hash_(serving(frontend, {maintenance_service, "Hash"})),
       hash_kv_(serving(frontend, {maintenance_service, "HashKV"})),
-      move_leader_(serving(frontend, {maintenance_service, "MoveLeader"})) {}
+      move_leader_(serving(frontend, {maintenance_service, "MoveLeader"})),
+      snapshot_(serving(frontend, {maintenance_service, "Snapshot"})) {}
 
 ::grpc::ServerUnaryReactor* EtcdMaintenanceService::Alarm(::grpc::CallbackServerContext* context,
                                                           const etcdserverpb::AlarmRequest* request,
@@ -124,6 +126,11 @@ EtcdMaintenanceService::EtcdMaintenanceService(Frontend& frontend)
     frontend_.service.view(deadline, std::move(judge));
   };
   return serve({frontend_, move_leader_}, *context, response, std::move(start));
+}
+
+::grpc::ServerWriteReactor<etcdserverpb::SnapshotResponse>* EtcdMaintenanceService::Snapshot(
+    ::grpc::CallbackServerContext* context, const etcdserverpb::SnapshotRequest*) {
+  return new SnapshotStream({frontend_, snapshot_}, *context, snapshots_);
 }
 
 }  // namespace aspen::adapter

@@ -1,6 +1,8 @@
-// etcdserverpb.Maintenance over the gateway: Status, HashKV, Hash, MoveLeader, and Alarm as far as
-// asking goes: there are no alarms, and `etcdctl endpoint health` asks.
+// etcdserverpb.Maintenance over the gateway: Status, HashKV, Hash, MoveLeader, Snapshot, and Alarm
+// as far as asking goes: there are no alarms, and `etcdctl endpoint health` asks.
 #pragma once
+
+#include <atomic>
 
 #include "etcd/rpc.grpc.pb.h"
 #include "node/adapter/grpc/call.h"
@@ -26,6 +28,9 @@ class EtcdMaintenanceService final : public etcdserverpb::Maintenance::CallbackS
   ::grpc::ServerUnaryReactor* MoveLeader(::grpc::CallbackServerContext* context,
                                          const etcdserverpb::MoveLeaderRequest* request,
                                          etcdserverpb::MoveLeaderResponse* response) override;
+  ::grpc::ServerWriteReactor<etcdserverpb::SnapshotResponse>* Snapshot(
+      ::grpc::CallbackServerContext* context,
+      const etcdserverpb::SnapshotRequest* request) override;
 
  private:
   Frontend& frontend_;
@@ -34,6 +39,8 @@ class EtcdMaintenanceService final : public etcdserverpb::Maintenance::CallbackS
   MethodMetrics hash_;
   MethodMetrics hash_kv_;
   MethodMetrics move_leader_;
+  MethodMetrics snapshot_;
+  std::atomic<std::size_t> snapshots_{0};
 };
 
 }  // namespace aspen::adapter

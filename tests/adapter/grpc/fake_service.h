@@ -56,6 +56,7 @@ class FakeService final : public gateway::Service {
   Handler<NodeId, gateway::TransferResult> on_transfer_leadership;
   std::function<void(gateway::Deadline, gateway::Done<gateway::DrainResult>)> on_drain;
   std::function<void(gateway::Done<gateway::NodeView>)> on_view;
+  std::function<void(gateway::Done<gateway::SnapshotResult>)> on_snapshot;
   gateway::HashResult hash_result;
   gateway::NodeView node_view;
   Health node_health;
@@ -124,6 +125,10 @@ class FakeService final : public gateway::Service {
   void drain(gateway::Deadline deadline, gateway::Done<gateway::DrainResult> done) override {
     if (on_drain) return on_drain(deadline, std::move(done));
     done(refusal<gateway::DrainResult>(Error{Code::unsupported, "not set by the test"}));
+  }
+  void snapshot(gateway::Done<gateway::SnapshotResult> done) override {
+    if (on_snapshot) return on_snapshot(std::move(done));
+    done(refusal<gateway::SnapshotResult>(Error{Code::unsupported, "not set by the test"}));
   }
   [[nodiscard]] Health health() const override { return node_health; }
 
