@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Snapshot files: saved by etcdctl and by aspenctl from a running cluster, verified, and restored to
-a new cluster that grows again. Every etcdctl there is takes part; --version 3.7 takes that one
+"""Snapshot files: saved by etcdctl and by aspenctl from a running cluster, verified, and restored
+to a new cluster that grows again. Every etcdctl there is takes part; --version 3.7 takes that one
 alone. Exit 77: it is missing. aspen-node and aspenctl are those in $ASPEN_BIN.
 """
 import argparse
