@@ -47,6 +47,20 @@ const char* to_string(Site site) {
       "disk full and back",
       "disk stalled",
       "one outside at the end",
+      "member added",
+      "member promoted",
+      "voters changed",
+      "member removed",
+      "member replaced",
+      "leadership transferred",
+      "disk lost",
+      "change refused",
+      "change unknown",
+      "joint configuration",
+      "node sealed",
+      "snapshot sent",
+      "snapshot installed",
+      "snapshot resumed",
   };
   return names[static_cast<std::size_t>(site)];
 }

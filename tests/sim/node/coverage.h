@@ -52,6 +52,20 @@ enum class Site : std::uint8_t {
   disk_full_and_back,
   disk_stalled,
   one_outside_at_the_end,
+  member_added,
+  member_promoted,
+  voters_changed,
+  member_removed,
+  member_replaced,  // removed because its disk was lost, and added again
+  leadership_transferred,
+  disk_lost,  // of a member
+  change_refused,
+  change_unknown,
+  joint_configuration,  // seen in force
+  node_sealed,          // it learned that it was removed
+  snapshot_sent,
+  snapshot_installed,
+  snapshot_resumed,
   sites_end,
 };
 inline constexpr std::size_t sites = static_cast<std::size_t>(Site::sites_end);

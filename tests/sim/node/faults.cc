@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "node/base/assert.h"
+#include "tests/sim/node/operator.h"
 #include "tests/sim/node/world.h"
 
 namespace aspen::sim::node {
@@ -19,11 +20,6 @@ void cut_one(Cut& cut, std::size_t from, std::size_t to) {
 }
 
 }  // namespace
-
-void Budget::damage(std::size_t node) {
-  ASPEN_ASSERT(may_damage(node));
-  damaged_.insert(node);
-}
 
 // Isolation of one, two sides, a bridge between them, a ring, one way out or in of a node, a pair,
 // and anything.
@@ -51,10 +47,6 @@ Cut draw_cut(std::size_t nodes, std::size_t leader, Dice& dice) {
     }
   }
   return cut;
-}
-
-std::size_t Faults::world_nodes(const World& world) {
-  return world.plan().nodes;
 }
 
 void Faults::start() {
@@ -101,6 +93,13 @@ void Faults::happen(const Fault& fault) {
     }
     case Family::kill_actor:
       return host.kill_actor(dice.next());
+    case Family::add_member:
+    case Family::promote:
+    case Family::change_voters:
+    case Family::remove_member:
+    case Family::transfer:
+    case Family::lose_disk:
+      return world_.cluster_operator().act(fault.family, node, dice);
     case Family::crash_at_io:
     case Family::stall:
     case Family::slow_disk:

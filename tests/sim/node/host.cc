@@ -20,7 +20,7 @@ constexpr Time restart_delay = second;  // of the service manager
 constexpr Time stop_deadline = 10 * second;
 constexpr std::size_t log_worker = 1;
 constexpr std::size_t state_worker = 2;
-constexpr std::size_t workers = 5;
+constexpr std::size_t workers = 6;
 
 class KeptHealth final : public HealthBoard {
  public:
@@ -55,9 +55,11 @@ Host::Host(World& world, std::size_t number)
       clock_(world.sim()),
       entropy_(world.stream("entropy", number)),
       authenticator_("secret"),
-      identity_store_(files_, data_dir) {
-  files_.set_capacity(capacity_bytes);
-  if (slips(Slip::sync_that_lies)) files_.lie_about_syncs();
+      disk_(std::make_unique<Disk>()) {}
+
+Host::Disk::Disk() : identity(files, data_dir) {
+  files.set_capacity(capacity_bytes);
+  if (slips(Slip::sync_that_lies)) files.lie_about_syncs();
 }
 
 Host::~Host() = default;
@@ -80,7 +82,7 @@ void Host::start() {
 }
 
 bool Host::begin() {
-  Result<std::unique_ptr<FileLock>> locked = files_.lock(std::string(data_dir) + "/LOCK");
+  Result<std::unique_ptr<FileLock>> locked = disk_->files.lock(std::string(data_dir) + "/LOCK");
   Result<void> ready;
   if (!locked) {
     ready = tl::unexpected<Error>(locked.error());
@@ -97,17 +99,20 @@ bool Host::begin() {
 }
 
 Result<void> Host::load_identity() {
-  Result<replica::Identity> loaded = identity_store_.load();
+  Result<replica::Identity> loaded = disk_->identity.load();
   if (loaded) {
     process_->identity = std::move(*loaded);
+    incarnation_ = process_->identity.self.incarnation;
+    sealed_ = process_->identity.removed;
     return {};
   }
   if (loaded.error().code != Code::not_found) return tl::unexpected<Error>(loaded.error());
-  const auto left = files_.list(std::string(data_dir) + "/log");
+  const auto left = disk_->files.list(std::string(data_dir) + "/log");
   if (left && !left->empty()) return aspen::fail(Code::not_found, "a log without its identity");
   process_->identity.name = name_;
   process_->identity.self.incarnation = {entropy_.u64(), entropy_.u64()};
-  return identity_store_.save(process_->identity);
+  incarnation_ = process_->identity.self.incarnation;
+  return disk_->identity.save(process_->identity);
 }
 
 Result<std::shared_ptr<LogStore>> Host::open_log(const replica::Identity& identity) {
@@ -121,7 +126,7 @@ Result<std::shared_ptr<LogStore>> Host::open_log(const replica::Identity& identi
                                       : adapter::segment_log::Creation::if_absent;
   options.preparation = adapter::segment_log::Preparation::in_line;
   adapter::segment_log::LogDamage damage;
-  auto opened = adapter::segment_log::SegmentLog::open(files_, options, &damage);
+  auto opened = adapter::segment_log::SegmentLog::open(disk_->files, options, &damage);
   if (!opened) {
     if (!damage.file.empty()) world_.trace(number_, adapter::segment_log::describe(damage));
     return tl::unexpected<Error>(opened.error());
@@ -142,7 +147,7 @@ void Host::spawn() {
       options, world_.sim(),
       actor::SimWorkers{workers, [this](std::size_t worker) { return turn_delay(worker); }});
   p.memory.identity = {p.identity.cluster, p.identity.self, p.identity.name};
-  p.memory.members = p.identity.bootstrap;
+  if (!p.identity.removed) p.memory.members = p.identity.bootstrap;
   actor::ChildOptions child;
   child.mailbox_capacity = limits::replica_mailbox_max;
   child.worker = 0;
@@ -157,20 +162,22 @@ void Host::spawn() {
   replica.election_timeout = to_duration(world_.plan().election_timeout);
   replica.heartbeat_interval = to_duration(world_.plan().heartbeat);
   replica.reserve_bytes = 3 * world_.plan().disk.segment_bytes;
+  replica.log_bytes_max = world_.plan().disk.log_bytes_max;
   p.raft = p.system
                ->spawn<replica::RaftActor>(
                    child,
                    replica::ReplicaPorts{
-                       clock_, entropy_, identity_store_,
-                       [this](const replica::Identity& of) { return open_log(of); }, state_,
-                       [this] { return files_.free_bytes(data_dir).value_or(UINT64_MAX); },
-                       *p.peers, p.health, telemetry_, *this, *this},
+                       clock_, entropy_, disk_->identity,
+                       [this](const replica::Identity& of) { return open_log(of); }, disk_->state,
+                       [this] { return disk_->files.free_bytes(data_dir).value_or(UINT64_MAX); },
+                       *p.peers, p.health, telemetry_, *this, *this, &disk_->files,
+                       std::string(data_dir) + "/snapshots"},
                    replica)
                .value();
   p.peers->set_raft(p.raft);
   p.node = p.system
                ->spawn<replica::NodeActor>(
-                   child, replica::NodeActor::Parts{clock_, entropy_, identity_store_, *p.peers,
+                   child, replica::NodeActor::Parts{clock_, entropy_, disk_->identity, *p.peers,
                                                     *this, *this, p.raft})
                .value();
   connect_handlers(p.memory, ClusterTargets{p.raft, p.node, *this});
@@ -203,6 +210,7 @@ void Host::crash_after(std::uint64_t turns, Time down) {
   process_->system->pause_after(turns, [this, down, life = boots_] {
     world_.after(0, [this, down, life] {
       if (life != boots_ || !up()) return;
+      if (healed_) return process_->system->resume();
       world_.coverage().hit(Site::crash_in_turn);
       const bool power = crash_prng_.chance(1, 2);
       crash(power ? contract::Crash::power : contract::Crash::process, down);
@@ -213,8 +221,8 @@ void Host::crash_after(std::uint64_t turns, Time down) {
 void Host::crash_at_io(std::uint64_t calls, Time down) {
   if (!up() || ending_) return;
   down_after_end_ = down;
-  files_.crash_at(files_.operations() + calls);
-  files_.on_crash([this, life = boots_] {
+  disk_->files.crash_at(disk_->files.operations() + calls);
+  disk_->files.on_crash([this, life = boots_] {
     world_.coverage().hit(Site::crash_at_io);
     if (process_->system != nullptr) process_->system->pause();
     world_.after(0, [this, life] {
@@ -229,12 +237,12 @@ void Host::fail_at_io(std::uint64_t calls, Time down) {
   if (!up() || ending_) return;
   down_after_end_ = down;
   io_failed_ = io_fault_struck();
-  io_fault_at_ = files_.operations() + calls;
-  files_.fail_at(io_fault_at_, Code::io_error);
+  io_fault_at_ = disk_->files.operations() + calls;
+  disk_->files.fail_at(io_fault_at_, Code::io_error);
 }
 
 bool Host::io_fault_struck() const {
-  return io_failed_ || (io_fault_at_ != 0 && files_.operations() >= io_fault_at_);
+  return io_failed_ || (io_fault_at_ != 0 && disk_->files.operations() >= io_fault_at_);
 }
 
 void Host::fail(std::string_view component, const Error& error) noexcept {
@@ -251,14 +259,14 @@ void Host::end_itself(const Error& error) {
     world_.coverage().hit(Site::ended_by_full_disk);
   } else if (io_fault_struck()) {
     world_.coverage().hit(Site::ended_by_io_error);
-  } else if (!files_.crashed() && !actor_killed_) {
+  } else if (!disk_->files.crashed() && !actor_killed_) {
     world_.violate(
         "a node ends by itself only for a fault",
         fmt::format("{}: {}: {} ({})", name_, to_string(error.code), error.what, error.detail));
   }
   world_.after(0, [this, life = boots_] {
     if (life != boots_ || !up()) return;
-    const bool power = files_.crashed();
+    const bool power = disk_->files.crashed();
     end_process(power ? contract::Crash::power : contract::Crash::process);
     start_after(std::max(restart_delay, down_after_end_));
   });
@@ -268,7 +276,7 @@ void Host::end_process(contract::Crash kind) {
   ASPEN_ASSERT(up());
   observe();
   const bool power = kind == contract::Crash::power;
-  const std::size_t unflushed = state_.unflushed();
+  const std::size_t unflushed = disk_->state.unflushed();
   const std::size_t kept = crash_prng_.below(unflushed + 1);
   if (kept < unflushed) world_.coverage().hit(Site::crash_with_state_lost);
   world_.trace(number_, fmt::format("{}, the state keeps {} of {} batches",
@@ -279,12 +287,12 @@ void Host::end_process(contract::Crash kind) {
   process_->gateway.reset();
   if (process_->system != nullptr) process_->system->crash();
   process_.reset();
-  files_.restart(kind, crash_prng_);
-  files_.on_crash(nullptr);
+  disk_->files.restart(kind, crash_prng_);
+  disk_->files.on_crash(nullptr);
   io_fault_at_ = 0;
   io_failed_ = false;
-  state_.crash(kept);
-  const kv::State after = state_of(state_.rows());
+  disk_->state.crash(kept);
+  const kv::State after = state_of(disk_->state.rows());
   cursor_ = {after.revision, after.applied.index};
   view_ = {};
   ending_ = false;
@@ -333,7 +341,7 @@ void Host::pause(Time duration) {
   world_.coverage().hit(Site::paused);
   process_->system->pause();
   world_.after(duration, [this, life = boots_] {
-    if (life != boots_ || !up() || ending_ || files_.crashed()) return;
+    if (life != boots_ || !up() || ending_ || disk_->files.crashed()) return;
     process_->system->resume();
   });
 }
@@ -350,6 +358,22 @@ void Host::kill_actor(std::uint64_t choice) {
   world_.trace(number_, fmt::format("{} is killed", victim.type));
 }
 
+void Host::lose_disk(Time down) {
+  if (retired_) return;
+  if (up() && !ending_) end_process(contract::Crash::power);
+  if (up()) return;  // it is just ending for another reason
+  world_.trace(number_, "its disk is lost");
+  set_dark(Dark::yes);
+  lost_operations_ += disk_->files.operations();
+  disk_ = std::make_unique<Disk>();
+  cursor_ = {};
+  incarnation_ = {};
+  sealed_ = false;
+  full_until_ = 0;
+  ++boots_;  // whatever was to start the former machine does not
+  start_after(down);
+}
+
 void Host::stall(Time duration) {
   world_.coverage().hit(Site::disk_stalled);
   stalled_until_ = std::max(stalled_until_, world_.now() + duration);
@@ -362,14 +386,14 @@ void Host::slow_down(std::uint64_t factor, Time duration) {
 
 void Host::fill(std::uint64_t bytes, Time duration) {
   if (full_until_ != 0) return;
-  const std::uint64_t free = files_.free_bytes(data_dir).value_or(0);
+  const std::uint64_t free = disk_->files.free_bytes(data_dir).value_or(0);
   const std::uint64_t used = capacity_bytes - std::min(free, capacity_bytes);
   full_until_ = world_.now() + duration;
-  files_.set_capacity(used + bytes);
+  disk_->files.set_capacity(used + bytes);
   world_.after(duration, [this] {
     if (full_until_ == 0) return;
     full_until_ = 0;
-    files_.set_capacity(capacity_bytes);
+    disk_->files.set_capacity(capacity_bytes);
     world_.coverage().hit(Site::disk_full_and_back);
   });
 }
@@ -379,14 +403,18 @@ bool Host::serves() const noexcept {
 }
 
 void Host::heal() {
+  healed_ = true;
   stalled_until_ = 0;
   slow_until_ = 0;
   full_until_ = 0;
   clock_.offset = {};
-  files_.set_capacity(capacity_bytes);
+  disk_->files.set_capacity(capacity_bytes);
   if (retired_) return;
   if (!up()) return start();
-  if (process_->system == nullptr || ending_ || files_.crashed()) return;
+  // What was to happen in a later call of the file system does not.
+  disk_->files.crash_at(UINT64_MAX);
+  disk_->files.fail_at(UINT64_MAX, Code::io_error);
+  if (process_->system == nullptr || ending_ || disk_->files.crashed()) return;
   process_->system->unblock();
   process_->system->resume();
 }
@@ -405,7 +433,7 @@ Duration Host::turn_delay(std::size_t worker) {
 void Host::flush_sometimes() {
   world_.after(disk_dice_.exponential(world_.plan().disk.flush_every) + 1, [this, life = boots_] {
     if (life != boots_ || !up()) return;
-    state_.flush_some(disk_dice_.below(state_.unflushed() + 1));
+    disk_->state.flush_some(disk_dice_.below(disk_->state.unflushed() + 1));
     flush_sometimes();
   });
 }
@@ -413,14 +441,38 @@ void Host::flush_sometimes() {
 // ---- what is seen of it
 
 void Host::observe() {
-  if (auto wrong = world_.history().observe(state_.rows(), cursor_)) {
+  if (auto wrong = world_.history().observe(disk_->state.rows(), cursor_)) {
     world_.violate("all nodes apply one history", name_ + ": " + *wrong);
   }
   if (!up() || ending_ || process_->system == nullptr || process_->system->paused()) return;
   process_->raft.ask_from_outside(replica::GetView{},
                                   [this, life = boots_](Result<replica::ReplicaView>&& view) {
-                                    if (life == boots_ && view) view_ = std::move(*view);
+                                    if (life == boots_ && view) take(std::move(*view));
                                   });
+}
+
+void Host::take(replica::ReplicaView&& view) {
+  if (view.config.joint()) world_.coverage().hit(Site::joint_configuration);
+  if (view.removed && !sealed_) world_.coverage().hit(Site::node_sealed);
+  sealed_ = sealed_ || view.removed;
+  view_ = std::move(view);
+}
+
+// What only the log tells.
+void Host::note(std::string_view message, std::initializer_list<LogField> fields) {
+  // The receiver's words; the sender's name the receiver, too.
+  const bool here = fields.size() == 1;
+  if (here && message == "a snapshot was taken over")
+    world_.coverage().hit(Site::snapshot_installed);
+  if (message == "a snapshot is sent") world_.coverage().hit(Site::snapshot_sent);
+  if (message != "a snapshot is received") return;
+  std::string total;
+  std::string missing;
+  for (const LogField& field : fields) {
+    if (field.name == "bytes") total = field.value;
+    if (field.name == "missing_bytes") missing = field.value;
+  }
+  if (total != missing) world_.coverage().hit(Site::snapshot_resumed);
 }
 
 void Host::write(LogLevel level, std::string_view component, std::string_view message,
@@ -428,6 +480,7 @@ void Host::write(LogLevel level, std::string_view component, std::string_view me
   if (message == "replica started" && ++replicas_started_ > 1) {
     world_.coverage().hit(Site::replica_restarted);
   }
+  note(message, fields);
   constexpr std::array<const char*, 4> levels{"debug", "info", "warn", "error"};
   std::string text =
       fmt::format("{} {}: {}", levels[static_cast<std::size_t>(level)], component, message);

@@ -73,6 +73,8 @@ class Host final : private Fatal, private LogSink {
   void pause(Time duration);
   // An actor of it, chosen by `choice`, fails as if by a mistake of its own.
   void kill_actor(std::uint64_t choice);
+  // The machine is exchanged: it starts again after `down` with an empty disk.
+  void lose_disk(Time down);
   void stall(Time duration);
   void slow_down(std::uint64_t factor, Time duration);
   // No room but `bytes` for a while.
@@ -91,9 +93,16 @@ class Host final : private Fatal, private LogSink {
   [[nodiscard]] gateway::Gateway& gateway() noexcept;
   [[nodiscard]] std::size_t number() const noexcept { return number_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  [[nodiscard]] std::uint64_t disk_operations() const { return files_.operations(); }
+  [[nodiscard]] std::string peer_address() const { return name_ + ":2380"; }
+  [[nodiscard]] std::uint64_t disk_operations() const {
+    return lost_operations_ + disk_->files.operations();
+  }
   // What its state store holds.
-  [[nodiscard]] const History::Rows& rows() const noexcept { return state_.rows(); }
+  [[nodiscard]] const History::Rows& rows() const noexcept { return disk_->state.rows(); }
+  // Of its data directory, as of the last start; empty before the first one of this disk.
+  [[nodiscard]] const Incarnation& incarnation() const noexcept { return incarnation_; }
+  // The cluster removed it, and it knows.
+  [[nodiscard]] bool sealed() const noexcept { return sealed_; }
 
   // Compares what its state store has new with the history, and asks the replica for its view.
   void observe();
@@ -105,11 +114,19 @@ class Host final : private Fatal, private LogSink {
 
  private:
   struct Process;
+  struct Disk {
+    Disk();
+    contract::SimFileSystem files;
+    contract::MemoryStateStore state{files};
+    FileIdentityStore identity;
+  };
 
   void fail(std::string_view component, const Error& error) noexcept override;
   void write(LogLevel level, std::string_view component, std::string_view message,
              std::initializer_list<LogField> fields) override;
 
+  void take(replica::ReplicaView&& view);
+  void note(std::string_view message, std::initializer_list<LogField> fields);
   // False, and the process is over, if it could not start.
   [[nodiscard]] bool begin();
   [[nodiscard]] Result<void> load_identity();
@@ -135,9 +152,10 @@ class Host final : private Fatal, private LogSink {
   HostEntropy entropy_;
   cluster::ToyAuthenticator authenticator_;
   NullTelemetry telemetry_;
-  contract::SimFileSystem files_;
-  contract::MemoryStateStore state_;
-  FileIdentityStore identity_store_;
+  std::unique_ptr<Disk> disk_;
+  std::uint64_t lost_operations_ = 0;  // of disks that are gone
+  Incarnation incarnation_;
+  bool sealed_ = false;
   std::unique_ptr<Process> process_;
   std::uint32_t boots_ = 0;
   Time started_at_ = 0;
@@ -147,6 +165,7 @@ class Host final : private Fatal, private LogSink {
   bool actor_killed_ = false;  // in this life
   bool ending_ = false;        // the process is over, its end is an event of this instant
   bool retired_ = false;
+  bool healed_ = false;
   Dark dark_ = Dark::no;  // without power: nothing goes to it or comes from it
   Time stalled_until_ = 0;
   Time slow_until_ = 0;

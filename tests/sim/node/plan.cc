@@ -41,6 +41,12 @@ constexpr std::array<Range, families> ranges{{
     {second / 2, 15 * second, 50 * millisecond, 10 * second},   // pause
     {second / 2, 15 * second, 0, 0},                            // clock_jump
     {second / 2, 20 * second, 0, 0},                            // kill_actor
+    {second, 20 * second, 0, 0},                                // add_member
+    {second, 10 * second, 0, 0},                                // promote
+    {second, 20 * second, 0, 0},                                // change_voters
+    {2 * second, 30 * second, 0, 0},                            // remove_member
+    {second / 2, 20 * second, 0, 0},                            // transfer
+    {3 * second, 30 * second, 0, 0},                            // lose_disk
 }};
 
 void draw_faults(Plan& plan, const Prng& root) {
@@ -57,9 +63,9 @@ void draw_faults(Plan& plan, const Prng& root) {
       Fault fault{static_cast<Family>(i), at, mean == 0 ? 0 : dice.exponential(mean) + 1, 0, 0, 0};
       // Half of what strikes one node strikes the leader.
       const bool leader = dice.percent(50);
-      const std::uint64_t node = dice.below(plan.nodes);
+      const std::uint64_t node = dice.below(plan.machines());
       fault.node = leader ? the_leader : static_cast<std::uint32_t>(node);
-      fault.peer = static_cast<std::uint32_t>(dice.below(plan.nodes));
+      fault.peer = static_cast<std::uint32_t>(dice.below(plan.machines()));
       fault.detail = dice.next();
       if (at >= plan.horizon) break;
       plan.faults.push_back(fault);
@@ -88,6 +94,8 @@ void draw_swarm(Plan& plan, const Prng& root) {
   Dice shape(root.split("shape"));
   constexpr std::array<std::uint8_t, 10> sizes{1, 2, 3, 3, 3, 3, 3, 4, 5, 5};
   plan.nodes = sizes[shape.below(sizes.size())];
+  if (shape.percent(60))
+    plan.spares = shape.between(1, std::min<std::size_t>(3, nodes_max - plan.nodes));
   plan.faults_from_start = shape.percent(20);
   plan.election_timeout = shape.log_uniform(150, 2000) * millisecond;
   plan.heartbeat = std::max(20 * millisecond, plan.election_timeout / shape.between(4, 12));
@@ -104,6 +112,7 @@ void draw_swarm(Plan& plan, const Prng& root) {
   plan.disk.read_latency = disk.log_uniform(10, 20 * millisecond);
   if (disk.percent(60)) plan.disk.flush_every = disk.log_uniform(20 * millisecond, 10 * second);
   plan.disk.segment_bytes = disk.log_uniform(64, 1024) * 1024;
+  plan.disk.log_bytes_max = plan.disk.segment_bytes * disk.between(1, 8);
   Dice workload(root.split("plan.workload"));
   plan.workload = draw_workload(workload);
   draw_faults(plan, root);
@@ -133,9 +142,10 @@ const char* to_string(Profile profile) {
 
 const char* to_string(Family family) {
   constexpr std::array<const char*, families> names{
-      "reset",     "corrupt",     "slow link",     "partition",  "crash",     "crash many",
-      "crash all", "crash at io", "crash in turn", "stop",       "stall",     "slow disk",
-      "full disk", "io error",    "pause",         "clock jump", "kill actor"};
+      "reset",     "corrupt",       "slow link",     "partition",  "crash",      "crash many",
+      "crash all", "crash at io",   "crash in turn", "stop",       "stall",      "slow disk",
+      "full disk", "io error",      "pause",         "clock jump", "kill actor", "add member",
+      "promote",   "change voters", "remove member", "transfer",   "lose disk"};
   return names[static_cast<std::size_t>(family)];
 }
 
@@ -159,8 +169,9 @@ Plan draw_plan(std::uint64_t seed, Profile profile, Time horizon) {
 std::string describe(const Plan& plan) {
   std::string text;
   auto out = std::back_inserter(text);
-  fmt::format_to(out, "seed {}, profile {}: {} nodes, {:.0f} s, faults from {}{}\n", plan.seed,
-                 to_string(plan.profile), plan.nodes, static_cast<double>(plan.horizon) / second,
+  fmt::format_to(out, "seed {}, profile {}: {} nodes, {} spare, {:.0f} s, faults from {}{}\n",
+                 plan.seed, to_string(plan.profile), plan.nodes, plan.spares,
+                 static_cast<double>(plan.horizon) / second,
                  plan.faults_from_start ? "the start" : "the first leader",
                  plan.one_outside ? ", one node stays broken" : "");
   fmt::format_to(out, "  raft      election {} us, heartbeat {} us\n", plan.election_timeout,

@@ -50,8 +50,15 @@ enum class Family : std::uint8_t {
   pause,          // a machine stands still
   clock_jump,     // civil time jumps
   kill_actor,     // an actor of the node fails
+  // What an operator does (operator.h).
+  add_member,
+  promote,
+  change_voters,
+  remove_member,
+  transfer,
+  lose_disk,
 };
-inline constexpr std::size_t families = 17;
+inline constexpr std::size_t families = 23;
 [[nodiscard]] const char* to_string(Family family);
 
 struct Fault {
@@ -77,6 +84,7 @@ struct DiskPlan {
   Time read_latency = 100;  // mean: a scan of the state, a read of the log
   Time flush_every = 0;     // mean: the state store makes a part durable by itself; 0: never
   std::uint64_t segment_bytes = 128 * 1024;
+  std::uint64_t log_bytes_max = 1024 * 1024;  // kept for members that lag
 };
 
 struct WorkloadPlan {
@@ -93,7 +101,8 @@ struct WorkloadPlan {
 struct Plan {
   std::uint64_t seed = 0;
   Profile profile = Profile::swarm;
-  std::size_t nodes = 3;
+  std::size_t nodes = 3;           // founders of the cluster
+  std::size_t spares = 0;          // further machines, empty
   Time horizon = 30 * second;      // of the faults; then everything heals
   bool faults_from_start = false;  // else from when the cluster has a leader
   Time election_timeout = second;
@@ -104,6 +113,7 @@ struct Plan {
   bool one_outside = false;  // one node stays broken when all else heals
   std::vector<Fault> faults;
 
+  [[nodiscard]] std::size_t machines() const noexcept { return nodes + spares; }
   [[nodiscard]] Time election_max() const noexcept { return 2 * election_timeout; }
 };
 

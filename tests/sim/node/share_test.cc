@@ -68,19 +68,5 @@ TEST(NodeSimulator, RangesAreReadAsTheyAreWritten) {
   EXPECT_FALSE(parse_ranges("5-3"));
 }
 
-// The budget never lets a majority of disks be damaged.
-TEST(NodeSimulator, OnlyAMinorityOfDisksMayBeDamaged) {
-  for (std::size_t members = 1; members <= nodes_max; ++members) {
-    Budget budget(members);
-    std::size_t damaged = 0;
-    for (std::size_t node = 0; node < members; ++node) {
-      if (!budget.may_damage(node)) continue;
-      budget.damage(node);
-      ++damaged;
-    }
-    EXPECT_EQ(damaged, (members - 1) / 2) << members;
-  }
-}
-
 }  // namespace
 }  // namespace aspen::sim::node

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "node/base/assert.h"
+#include "tests/sim/node/operator.h"
 #include "tests/sim/node/slips.h"
 #include "tests/sim/node/world.h"
 
@@ -128,8 +129,19 @@ Workload::Operation Workload::draw(std::size_t client, Dice& dice) {
 
 // ---- attempts
 
+// When all heals clients know the members. One that was removed while it was cut off, and has not
+// learned of it, keeps a request until its deadline.
+std::size_t Workload::endpoint(std::size_t node) const {
+  for (std::size_t i = 0; healing_ && i < world_.nodes(); ++i) {
+    const std::size_t at = (node + i) % world_.nodes();
+    if (world_.cluster_operator().is_member(at)) return at;
+  }
+  return node;
+}
+
 void Workload::try_once(std::size_t client) {
   Client& c = clients_[client];
+  c.node = endpoint(c.node);
   ++c.tries;
   const AttemptId id = attempts_.size();
   Attempt attempt;

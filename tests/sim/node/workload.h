@@ -109,6 +109,7 @@ class Workload {
   void next(std::size_t client, Time pause);
   void begin(std::size_t client);
   [[nodiscard]] Operation draw(std::size_t client, Dice& dice);
+  [[nodiscard]] std::size_t endpoint(std::size_t node) const;
   void try_once(std::size_t client);
   void arrive(AttemptId id);
   void send(AttemptId id, gateway::Gateway& gateway);

@@ -7,6 +7,7 @@
 
 #include "node/base/assert.h"
 #include "tests/sim/node/faults.h"
+#include "tests/sim/node/operator.h"
 #include "tests/sim/node/workload.h"
 
 namespace aspen::sim::node {
@@ -41,11 +42,13 @@ World::World(const Plan& plan, const Reduction& reduction, WorldOptions options)
           },
           root_.split("network", reduction.salt), tuning_of(plan.network)),
       trace_(options.print),
-      cuts_(plan.nodes, std::vector<int>(plan.nodes)) {
-  ASPEN_ASSERT(plan.nodes >= 1 && plan.nodes <= nodes_max);
-  for (std::size_t i = 0; i < plan.nodes; ++i) hosts_.push_back(std::make_unique<Host>(*this, i));
+      cuts_(plan.machines(), std::vector<int>(plan.machines())) {
+  ASPEN_ASSERT(plan.nodes >= 1 && plan.machines() <= nodes_max);
+  for (std::size_t i = 0; i < plan.machines(); ++i)
+    hosts_.push_back(std::make_unique<Host>(*this, i));
   workload_ = std::make_unique<Workload>(*this);
   faults_ = std::make_unique<Faults>(*this);
+  operator_ = std::make_unique<Operator>(*this);
 }
 
 // What ends with a process may still speak to the workload.
@@ -126,8 +129,9 @@ void World::initialise() {
   after(second, [this] { initialise(); });
   if (!hosts_[0]->serves()) return;
   gateway::InitRequest request;
-  for (const auto& host : hosts_) {
-    request.members.push_back({host->name(), host->name() + ":2380", {host->name() + ":2379"}});
+  for (std::size_t i = 0; i < plan_.nodes; ++i) {
+    const std::string& name = hosts_[i]->name();
+    request.members.push_back({name, hosts_[i]->peer_address(), {name + ":2379"}});
   }
   trace(0, "Init is asked for");
   hosts_[0]->gateway().init(std::move(request), {sim_.now() + to_duration(5 * second)},
@@ -183,9 +187,15 @@ void World::finish(Report& report) {
 
 // ---- the end
 
+bool World::in_core(std::size_t number) const {
+  return number != outside_ && operator_->is_member(number);
+}
+
 void World::leave_one_outside() {
   Dice dice(root_.split("outside"));
-  outside_ = dice.below(nodes());
+  const std::size_t chosen = dice.below(nodes());
+  if (!operator_->settled() || !operator_->dispensable(chosen)) return;
+  outside_ = chosen;
   coverage_.hit(Site::one_outside_at_the_end);
   const std::uint64_t how = dice.below(4);
   trace(outside_, "stays broken");
@@ -200,6 +210,7 @@ void World::leave_one_outside() {
 void World::heal() {
   trace(nobody, "all heals");
   faults_->heal();
+  operator_->heal();
   if (plan_.one_outside && initialised_) leave_one_outside();
   for (const auto& host : hosts_) {
     if (host->number() != outside_) host->heal();
@@ -221,7 +232,9 @@ void World::check_recovery() {
 
 void World::check_equal() {
   workload_->stop();
-  const auto quiet = [this] { return workload_->all_answered() && all_equal(); };
+  const auto quiet = [this] {
+    return workload_->all_answered() && operator_->settled() && all_equal();
+  };
   if (run_until(now() + equal_limit, quiet)) return;
   describe_nodes();
   violate("liveness: all nodes equal and nothing pending",
@@ -275,9 +288,11 @@ void World::check_hashes() {
 
 bool World::all_equal() const {
   const kv::State* first = nullptr;
+  std::size_t members = 0;
   kv::State states[nodes_max];
   for (const auto& host : hosts_) {
     if (!in_core(host->number())) continue;
+    ++members;
     const replica::ReplicaView& view = host->view();
     if (!host->up() || !view.running || view.raft.last.index != view.applied) return false;
     kv::State& state = states[host->number()];
@@ -286,7 +301,7 @@ bool World::all_equal() const {
     if (state.applied != first->applied || state.revision != first->revision) return false;
     if (state.compact_revision != first->compact_revision) return false;
   }
-  return true;
+  return members > 0;
 }
 
 }  // namespace aspen::sim::node

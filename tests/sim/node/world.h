@@ -24,6 +24,7 @@ namespace aspen::sim::node {
 
 class Workload;
 class Faults;
+class Operator;
 
 struct Violation {
   const char* check = "";
@@ -77,6 +78,7 @@ class World {
   [[nodiscard]] SimNetwork& network() noexcept { return network_; }
   [[nodiscard]] History& history() noexcept { return history_; }
   [[nodiscard]] Workload& workload() noexcept { return *workload_; }
+  [[nodiscard]] Operator& cluster_operator() noexcept { return *operator_; }
   [[nodiscard]] Coverage& coverage() noexcept { return coverage_; }
   [[nodiscard]] Counters& counters() noexcept { return counters_; }
   [[nodiscard]] Host& host(std::size_t number) { return *hosts_[number]; }
@@ -86,7 +88,7 @@ class World {
   [[nodiscard]] bool initialised() const noexcept { return initialised_; }
   void note_operation(std::uint64_t id);
   // After everything healed: one of those among whom all is well.
-  [[nodiscard]] bool in_core(std::size_t number) const noexcept { return number != outside_; }
+  [[nodiscard]] bool in_core(std::size_t number) const;
 
   // Directed cuts between machines; they overlap, and a pair is open when none is left.
   void cut(std::size_t from, std::size_t to);
@@ -127,6 +129,7 @@ class World {
   std::vector<std::unique_ptr<Host>> hosts_;
   std::unique_ptr<Workload> workload_;
   std::unique_ptr<Faults> faults_;
+  std::unique_ptr<Operator> operator_;
 };
 
 }  // namespace aspen::sim::node
