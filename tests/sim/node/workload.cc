@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "node/base/assert.h"
-#include "tests/sim/node/operator.h"
 #include "tests/sim/node/slips.h"
 #include "tests/sim/node/world.h"
 
@@ -129,12 +128,12 @@ Workload::Operation Workload::draw(std::size_t client, Dice& dice) {
 
 // ---- attempts
 
-// When all heals clients know the members. One that was removed while it was cut off, and has not
-// learned of it, keeps a request until its deadline.
+// When all heals clients know who is well. One that was removed while it was cut off, and has not
+// learned of it, keeps a request until its deadline, as does one that stays cut off.
 std::size_t Workload::endpoint(std::size_t node) const {
   for (std::size_t i = 0; healing_ && i < world_.nodes(); ++i) {
     const std::size_t at = (node + i) % world_.nodes();
-    if (world_.cluster_operator().is_member(at)) return at;
+    if (world_.in_core(at)) return at;
   }
   return node;
 }
