@@ -20,6 +20,8 @@ using namespace aspen::sim;
 struct Arguments {
   std::uint64_t seed = 0;
   std::uint64_t seconds = 60;
+  std::uint64_t millis = 0;
+  std::string without;
   std::string profile = "swarm";
   bool trace = false;
   bool outside = false;
@@ -28,19 +30,26 @@ struct Arguments {
   std::string mutant;
 };
 
+// What a run is, beside its seed.
+void declare_common(CLI::App& app, Arguments& a) {
+  app.add_option("--seconds", a.seconds, "simulated seconds of a run, before all heals")
+      ->check(CLI::Range(1U, 100'000U));
+  app.add_option("--millis", a.millis, "the same in milliseconds");
+  app.add_option("--profile", a.profile, "swarm, storm or calm; node: the whole node");
+  app.add_option("--without", a.without, "leave out families of faults, such as pause,disk-slow");
+  app.add_flag("--outside", a.outside, "without the checks that look at single messages");
+  if (mutants_compiled_in()) app.add_option("--mutant", a.mutant, "with this mistake");
+}
+
 void declare_run(CLI::App& run, Arguments& a) {
+  declare_common(run, a);
   auto* seed = run.add_option("--seed", a.seed, "replay this one and tell its story");
   run.add_option("--seeds", a.batch.seeds, "run as many")->excludes(seed);
   run.add_option("--first", a.batch.first, "from this one on");
   run.add_option("--jobs", a.batch.jobs, "worker processes")->check(CLI::Range(1U, 64U));
-  run.add_option("--seconds", a.seconds, "simulated seconds of a run, before all heals")
-      ->check(CLI::Range(1U, 100'000U));
   run.add_option("--budget", a.batch.budget_s, "real seconds after which no seed is begun");
   run.add_option("--campaign", a.batch.campaign, "file that remembers the next seed");
-  run.add_option("--profile", a.profile, "swarm, storm or calm; node: the whole node");
   run.add_flag("--trace", a.trace, "with --seed: print every event");
-  run.add_flag("--outside", a.outside, "without the checks that look at single messages");
-  if (mutants_compiled_in()) run.add_option("--mutant", a.mutant, "with this mistake");
 }
 
 int run_many(const BatchOptions& options) {
@@ -73,19 +82,31 @@ bool asks_for_node(int argc, char** argv) {
   return false;
 }
 
-int run(Arguments& a) {
+// False if the arguments contradict themselves.
+bool read_options(Arguments& a) {
   const auto profile = profile_named(a.profile);
+  const auto without = parse_families(a.without);
   if (!profile) {
     std::fprintf(stderr, "aspen-sim: no profile %s; there are swarm, storm and calm\n",
                  a.profile.c_str());
-    return 2;
+    return false;
+  }
+  if (!without) {
+    std::fprintf(stderr, "aspen-sim: the families of faults are %s\n",
+                 to_names((Families{1} << families) - 1).c_str());
+    return false;
   }
   if (!a.mutant.empty() && !activate_mutant(a.mutant)) {
     std::fprintf(stderr, "aspen-sim: no mutant %s\n", a.mutant.c_str());
-    return 2;
+    return false;
   }
-  a.batch.run = {*profile, a.seconds * second, a.outside ? Insight::outside : Insight::full,
+  const Time horizon = a.millis != 0 ? a.millis * millisecond : a.seconds * second;
+  a.batch.run = {*profile, horizon, a.outside ? Insight::outside : Insight::full, *without,
                  a.mutant};
+  return true;
+}
+
+int run(Arguments& a) {
   if (a.seed == 0) return run_many(a.batch);
   const auto print = a.trace ? Trace::Print::yes : Trace::Print::no;
   return tell_seed(a.seed, a.batch.run, print) ? 0 : 1;
@@ -102,6 +123,9 @@ int main(int argc, char** argv) {
   Arguments a;
   CLI::App* run_command = app.add_subcommand("run", "run seeds; exit 1 on a violation");
   declare_run(*run_command, a);
+  CLI::App* minimise_command = app.add_subcommand("minimise", "make the failure of a seed smaller");
+  declare_common(*minimise_command, a);
+  minimise_command->add_option("--seed", a.seed, "which fails")->required();
   CLI::App* mutants = app.add_subcommand("mutants", "which seed notices which known mistake");
   mutants->add_option("--seeds", a.mutant_seeds, "at most as many for each");
   mutants->add_option("--mutant", a.mutant, "only this one");
@@ -111,7 +135,10 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  if (run_command->parsed()) return run(a);
+  if (run_command->parsed() || minimise_command->parsed()) {
+    if (!read_options(a)) return 2;
+    return run_command->parsed() ? run(a) : minimise(a.seed, a.batch.run);
+  }
   if (!mutants_compiled_in()) return exec_beside(argv, "-mutants");
   return tell_mutants({a.mutant_seeds, a.outside ? Insight::outside : Insight::full, a.mutant});
 }

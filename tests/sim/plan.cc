@@ -214,6 +214,41 @@ Plan draw_plan(std::uint64_t seed, Profile profile, Time horizon) {
   return plan;
 }
 
+void leave_out(Plan& plan, Families out) {
+  for (std::size_t i = 0; i < families; ++i) {
+    if (((out >> i) & 1U) != 0) plan.faults[i] = {};
+  }
+  if (!plan.changes_members()) plan.faults[static_cast<std::size_t>(Family::lost_disk)] = {};
+}
+
+std::string to_names(Families set) {
+  std::string text;
+  for (std::size_t i = 0; i < families; ++i) {
+    if (((set >> i) & 1U) == 0) continue;
+    if (!text.empty()) text += ',';
+    text += to_string(static_cast<Family>(i));
+  }
+  std::replace(text.begin(), text.end(), ' ', '-');
+  return text;
+}
+
+std::optional<Families> parse_families(std::string_view names) {
+  Families set = 0;
+  while (!names.empty()) {
+    const std::size_t comma = std::min(names.find(','), names.size());
+    const std::string_view name = names.substr(0, comma);
+    names.remove_prefix(std::min(comma + 1, names.size()));
+    bool known = false;
+    for (std::size_t i = 0; i < families; ++i) {
+      if (to_names(Families{1} << i) != name) continue;
+      set |= Families{1} << i;
+      known = true;
+    }
+    if (!known) return std::nullopt;
+  }
+  return set;
+}
+
 std::string describe(const Plan& plan) {
   std::string text;
   auto out = std::back_inserter(text);

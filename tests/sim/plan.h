@@ -50,6 +50,11 @@ enum class Family : std::uint8_t {
 };
 inline constexpr std::size_t families = 13;
 [[nodiscard]] const char* to_string(Family family);
+// A set of families, a bit for each.
+using Families = std::uint32_t;
+// "crash-one,partition"; nothing if that names no families.
+[[nodiscard]] std::string to_names(Families families);
+[[nodiscard]] std::optional<Families> parse_families(std::string_view names);
 
 // Off if every == 0.
 struct FaultRate {
@@ -134,6 +139,9 @@ struct Plan {
 };
 
 [[nodiscard]] Plan draw_plan(std::uint64_t seed, Profile profile, Time horizon);
+// Faults of these families do not happen. Without changes of the membership no disk is lost either,
+// as nobody would replace it.
+void leave_out(Plan& plan, Families families);
 // Several lines, for people.
 [[nodiscard]] std::string describe(const Plan& plan);
 

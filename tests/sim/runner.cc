@@ -235,7 +235,58 @@ void take(const Line& line, BatchResult& result) {
   result.twice += line.twice;
 }
 
+Plan plan_of(std::uint64_t seed, const RunOptions& options) {
+  Plan plan = draw_plan(seed, options.profile, options.horizon);
+  leave_out(plan, options.without);
+  return plan;
+}
+
+// In a process of its own, as an assertion may end it.
+std::optional<Failure> run_apart(std::uint64_t seed, const RunOptions& options) {
+  BatchOptions batch;
+  batch.run = options;
+  batch.first = seed;
+  batch.seeds = 1;
+  return run_batch(batch).failure;
+}
+
+bool same(const Failure& a, const Failure& b) {
+  return a.check == b.check && (a.check != "assertion" || a.text == b.text);
+}
+
 }  // namespace
+
+int minimise(std::uint64_t seed, const RunOptions& options) {
+  RunOptions best = options;
+  const auto failure = run_apart(seed, best);
+  if (!failure) {
+    std::printf("seed %lu is clean\n", seed);
+    return 0;
+  }
+  std::printf("fails: %s: %s\n", failure->check.c_str(), failure->text.c_str());
+  const auto keep = [&](const RunOptions& candidate) {
+    const auto found = run_apart(seed, candidate);
+    const bool fails = found && same(*found, *failure);
+    if (fails) best = candidate;
+    return fails;
+  };
+  for (std::size_t i = 0; i < families; ++i) {
+    if (plan_of(seed, best).faults[i].every == 0) continue;
+    RunOptions candidate = best;
+    candidate.without |= Families{1} << i;
+    const char* name = to_string(static_cast<Family>(i));
+    std::printf("%s is %s\n", name, keep(candidate) ? "left out" : "needed");
+  }
+  Time clean = 0;
+  while (best.horizon - clean > 20 * millisecond) {
+    RunOptions candidate = best;
+    candidate.horizon = (clean + (best.horizon - clean) / 2) / millisecond * millisecond;
+    if (!keep(candidate)) clean = candidate.horizon;
+  }
+  std::printf("ends at %.3f s\n\n", static_cast<double>(best.horizon) / second);
+  std::fflush(stdout);
+  return tell_seed(seed, best, Trace::Print::no) ? 0 : 1;
+}
 
 std::string replay_command(std::uint64_t seed, const RunOptions& options) {
   const char* program = options.mutant.empty() ? "aspen-sim" : "aspen-sim-mutants";
@@ -243,21 +294,24 @@ std::string replay_command(std::uint64_t seed, const RunOptions& options) {
   if (options.profile != Profile::swarm) {
     text += fmt::format(" --profile {}", to_string(options.profile));
   }
-  if (options.horizon != 60 * second) {
+  if (options.horizon % second != 0) {
+    text += fmt::format(" --millis {}", options.horizon / millisecond);
+  } else if (options.horizon != 60 * second) {
     text += fmt::format(" --seconds {}", options.horizon / second);
   }
+  if (options.without != 0) text += " --without " + to_names(options.without);
   if (options.insight == Insight::outside) text += " --outside";
   if (!options.mutant.empty()) text += " --mutant " + options.mutant;
   return text;
 }
 
 Report run_seed(std::uint64_t seed, const RunOptions& options) {
-  World world(draw_plan(seed, options.profile, options.horizon), {.insight = options.insight});
+  World world(plan_of(seed, options), {.insight = options.insight});
   return world.run();
 }
 
 bool tell_seed(std::uint64_t seed, const RunOptions& options, Trace::Print print) {
-  const Plan plan = draw_plan(seed, options.profile, options.horizon);
+  const Plan plan = plan_of(seed, options);
   std::printf("%s\n", describe(plan).c_str());
   World world(plan, {print, options.insight});
   world_under_way = &world;

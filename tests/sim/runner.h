@@ -15,6 +15,7 @@ struct RunOptions {
   Profile profile = Profile::swarm;
   Time horizon = 60 * second;
   Insight insight = Insight::full;
+  Families without = 0;     // of faults
   std::string mutant = {};  // the mistake in force, for the command that replays a run
 };
 
@@ -53,6 +54,10 @@ struct BatchResult {
 // Stops at the first failure. Every hundredth seed is executed twice and the trace hashes compared.
 [[nodiscard]] BatchResult run_batch(const BatchOptions& options);
 [[nodiscard]] std::string table_of(const BatchResult& result, const BatchOptions& options);
+// Makes the failing run of a seed smaller: leaves out families of faults, then its end, as long as
+// the same check fails. Prints what it does and, last, the story of the smallest. The exit status:
+// 1 if the seed fails, 0 if it is clean.
+[[nodiscard]] int minimise(std::uint64_t seed, const RunOptions& options);
 // "aspen-sim run --seed 17 --profile storm"
 [[nodiscard]] std::string replay_command(std::uint64_t seed, const RunOptions& options);
 
