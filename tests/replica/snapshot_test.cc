@@ -216,6 +216,28 @@ TEST_F(CutInstallation, IsToldFromALogThatLostItsEnd) {
   EXPECT_EQ(behind().fatal.errors.front().code, Code::corrupt);
 }
 
+// Goal: whatever a power loss takes of a transfer or an installation, the member comes up. Method:
+// the power fails at one operation after the other on its files.
+class CutByPower : public Snapshots, public testing::WithParamInterface<std::uint64_t> {};
+
+TEST_P(CutByPower, ATransferGoesOn) {
+  leave_behind();
+  SimNode& node = behind();
+  node.files.crash_at(node.files.operations() + GetParam());
+  cluster.heal();
+  ASSERT_TRUE(cluster.run_until([&] { return node.files.crashed() || caught_up(); }));
+  if (node.files.crashed()) {
+    node.crash();
+    node.files.restart(contract::Crash::power, cluster.prng);
+    node.fatal.errors.clear();  // of a disk that answers no more
+    node.start();
+  }
+  ASSERT_TRUE(cluster.run_until([this] { return caught_up(); }));
+  expect_equal();
+}
+
+INSTANTIATE_TEST_SUITE_P(AtEveryOperation, CutByPower, testing::Range<std::uint64_t>(1, 41));
+
 // Goal: no request takes effect twice. Method: a member forwards a put that is committed, hears
 // nothing more, and gets a snapshot that has it: it does not know, and must not propose it again.
 TEST_F(Snapshots, ARequestThatTheSnapshotCoversIsOfUnknownOutcome) {
