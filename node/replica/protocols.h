@@ -20,6 +20,6 @@ using LogReaderProtocol = actor::Protocol<ReadLog>;
 using SnapshotExporterProtocol = actor::Protocol<SendSnapshot, StopSending, TakeSnapshot,
                                                  SnapshotReceived, ExporterTick, DescribeMore>;
 using SnapshotImporterProtocol =
-    actor::Protocol<SnapshotReceived, ArrivalSettled, ImporterTick, CheckMore>;
+    actor::Protocol<SnapshotReceived, PeerLinkChanged, ArrivalSettled, ImporterTick, CheckMore>;
 
 }  // namespace aspen::replica

@@ -45,6 +45,8 @@ bool RaftActor::has_room_for(const raft::Message& message) noexcept {
 void RaftActor::on(PeerLinkChanged&& message, Context&) noexcept {
   if (!core_.has_value()) return;
   core_->step(raft::PeerLink{message.peer, message.up});
+  if (message.up && importer_)
+    ASPEN_MAYBE(importer_.tell(PeerLinkChanged{message.peer, true}).has_value());
   // Forwards that did not leave for want of this link wait no longer than it.
   if (message.up && message.peer.id == core_->soft().leader) route_waiting();
 }

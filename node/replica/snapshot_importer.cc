@@ -41,6 +41,11 @@ void SnapshotImporter::on(SnapshotReceived&& message, Context& context) noexcept
   work(context.now());
 }
 
+void SnapshotImporter::on(PeerLinkChanged&& message, Context& context) noexcept {
+  if (message.up) receiver_.linked(context.now(), message.peer);
+  work(context.now());
+}
+
 void SnapshotImporter::on(ImporterTick&&, Context& context) noexcept {
   receiver_.tick(context.now());
   work(context.now());

@@ -48,6 +48,7 @@ class SnapshotImporter final : public actor::Actor<SnapshotImporter, SnapshotImp
   Result<void> pre_start(Context& context) noexcept;
   void batch_end(Context& context) noexcept;
   void on(SnapshotReceived&& message, Context& context) noexcept;
+  void on(PeerLinkChanged&& message, Context& context) noexcept;
   void on(ArrivalSettled&& message, Context& context) noexcept;
   void on(ImporterTick&& message, Context& context) noexcept;
   void on(CheckMore&& message, Context& context) noexcept;

@@ -241,6 +241,18 @@ void SnapshotReceiver::give_up(Outcome outcome) {
   missing_ = 0;
 }
 
+Instant SnapshotReceiver::late_at(Instant asked) const noexcept {
+  return std::max(asked, progress_at_) + options_.request_timeout;
+}
+
+void SnapshotReceiver::linked(Instant now, const PeerId& peer) {
+  if (phase_ == Phase::idle || peer != from_) return;
+  asked_.clear();
+  next_ask_ = 0;
+  ASPEN_ASSERT(offer_.manifest_bytes > 0);
+  ask(now);
+}
+
 void SnapshotReceiver::tick(Instant now) {
   if (phase_ != Phase::manifest && phase_ != Phase::content) return;
   // What the driver writes will still be answered.
@@ -248,7 +260,7 @@ void SnapshotReceiver::tick(Instant now) {
   std::vector<std::uint32_t> late;
   for (auto& [number, at] : asked_) {
     ASPEN_ASSERT(at <= now);
-    if (now - at < options_.request_timeout) continue;
+    if (now < late_at(at)) continue;
     at = now;
     late.push_back(number);
   }
@@ -265,7 +277,7 @@ ReceiverEffects SnapshotReceiver::take() noexcept {
 Instant SnapshotReceiver::next_deadline() const noexcept {
   if (phase_ != Phase::manifest && phase_ != Phase::content) return Instant::never();
   Instant at = progress_at_ + options_.progress_timeout;
-  for (const auto& [number, asked] : asked_) at = std::min(at, asked + options_.request_timeout);
+  for (const auto& [number, asked] : asked_) at = std::min(at, late_at(asked));
   ASPEN_ASSERT(at != Instant::never());
   return at;
 }

@@ -27,7 +27,9 @@ namespace aspen::snapshot {
 
 struct ReceiverOptions {
   ClusterId cluster;
-  Duration request_timeout = std::chrono::seconds(5);    // then a piece is asked for again
+  // Nothing has come for so long: what was asked for is asked for again. Pieces come one behind the
+  // other, so on a slow link the last of a window may take much longer.
+  Duration request_timeout = std::chrono::seconds(5);
   Duration progress_timeout = std::chrono::seconds(60);  // then the transfer is given up
 };
 
@@ -85,6 +87,8 @@ class SnapshotReceiver {
   void finished(Instant now, const Result<void>& done);
   void installed(const Result<void>& done);
   void tick(Instant now);
+  // There is a new link to the sender: what was on its way is lost.
+  void linked(Instant now, const PeerId& peer);
 
   // What is to be done; empty afterwards.
   [[nodiscard]] ReceiverEffects take() noexcept;
@@ -104,6 +108,8 @@ class SnapshotReceiver {
   void ask(Instant now);
   void finish_maybe();
   void give_up(Outcome outcome);
+  // When a piece that was asked for then is asked for again.
+  [[nodiscard]] Instant late_at(Instant asked) const noexcept;
   [[nodiscard]] bool stale(Instant now) const noexcept;
   [[nodiscard]] bool fits(const Manifest& manifest) const noexcept;
   [[nodiscard]] std::uint32_t pieces() const noexcept;

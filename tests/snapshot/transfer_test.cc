@@ -276,5 +276,54 @@ TEST_F(TransferTest, HostileMessagesDoNoHarm) {
   }
 }
 
+// Goal: pieces are asked for again when they do not come, and only then. Method: a receiver by
+// itself, whose manifest has three pieces.
+class Asking : public testing::Test {
+ protected:
+  static constexpr Instant start{1'000'000'000};
+
+  void SetUp() override {
+    ReceiverOptions options;
+    options.cluster = ClusterId(0xc1);
+    receiver = std::make_unique<SnapshotReceiver>(options);
+    receiver->receive(start, leader, offer);
+    receiver->opened(start, PartContent{});
+    EXPECT_EQ(asked(), (std::vector<std::uint32_t>{0, 1, 2}));
+  }
+  // What it has asked for since the last call.
+  std::vector<std::uint32_t> asked() {
+    std::vector<std::uint32_t> numbers;
+    for (const Envelope& each : receiver->take().send) {
+      const auto* want = std::get_if<Want>(&each.message);
+      if (want != nullptr) numbers = want->numbers;
+    }
+    return numbers;
+  }
+  void arrive(Instant now, std::uint32_t number) {
+    const Bytes content(std::string(limits::snapshot_chunk_bytes, 'p'));
+    receiver->receive(now, leader, Piece{offer.transfer, Part::manifest, number, content});
+  }
+
+  const Offer offer{TransferId(5), Term(4), {Term(3), Index(9)}, Digest{}, 3 * 1024 * 1024};
+  std::unique_ptr<SnapshotReceiver> receiver;
+};
+
+TEST_F(Asking, ASlowLinkIsNotAskedTwice) {
+  arrive(start + seconds(4), 0);
+  receiver->tick(start + seconds(8));
+  EXPECT_TRUE(asked().empty()) << "one came a while ago, the others are behind it";
+  EXPECT_EQ(receiver->next_deadline(), start + seconds(9));
+  receiver->tick(start + seconds(9));
+  EXPECT_EQ(asked(), (std::vector<std::uint32_t>{1, 2}));
+}
+
+TEST_F(Asking, ANewLinkIsAskedAtOnce) {
+  arrive(start + seconds(1), 1);
+  receiver->linked(start + seconds(2), other_leader);
+  EXPECT_TRUE(asked().empty());
+  receiver->linked(start + seconds(2), leader);
+  EXPECT_EQ(asked(), (std::vector<std::uint32_t>{0, 2}));
+}
+
 }  // namespace
 }  // namespace aspen::snapshot
