@@ -26,8 +26,18 @@ SnapshotImporter::SnapshotImporter(Parts parts)
 }
 
 Result<void> SnapshotImporter::pre_start(Context&) noexcept {
+  // The log has followed the state by now: a manifest that is kept longer could hide a log that
+  // loses its end some day.
+  const Result<kv::State> state = kv::read_state(parts_.state);
+  Result<void> ready = parts_.files.create_directory(parts_.root);
+  if (ready && state) {
+    ready = snapshot::remove_parts_up_to(parts_.files, parts_.root, state->applied.index);
+  }
   // A disk that cannot do that takes no snapshot either, and says so then.
-  ASPEN_MAYBE(parts_.files.create_directory(parts_.root));
+  if (!ready) {
+    parts_.log.warn(component, "old parts of snapshots cannot be removed",
+                    {{"error", ready.error()}});
+  }
   return {};
 }
 

@@ -240,6 +240,21 @@ Result<bool> keeps_manifest_of(FileSystem& files, const std::string& root, const
   return false;
 }
 
+Result<void> remove_parts_up_to(FileSystem& files, const std::string& root, Index applied) {
+  const auto names = files.list(root);
+  if (!names && names.error().code == Code::not_found) return {};
+  if (!names) return tl::unexpected(names.error());
+  for (const std::string& name : *names) {
+    if (!name.ends_with(manifest_suffix)) continue;
+    const auto manifest = read_manifest(files, root + "/" + name);
+    if (!manifest) return tl::unexpected(manifest.error());
+    if (!*manifest || (*manifest)->id.index > applied) continue;
+    PartDirectory part(files, root, sha256(encode(**manifest)));
+    if (auto removed = part.remove(); !removed) return removed;
+  }
+  return {};
+}
+
 Result<void> remove_other_parts(FileSystem& files, const std::string& root,
                                 const std::optional<Digest>& keep) {
   const std::string kept = keep ? to_hex(*keep) : std::string("none");

@@ -75,6 +75,11 @@ class PartDirectory {
 [[nodiscard]] Result<bool> keeps_manifest_of(FileSystem& files, const std::string& root,
                                              const LogId& id);
 
+// Removes what is left of snapshots that the state has: of `applied` and before. Possible errors:
+// io_error.
+[[nodiscard]] Result<void> remove_parts_up_to(FileSystem& files, const std::string& root,
+                                              Index applied);
+
 // Removes what snapshots other than `keep` have left under `root`. Possible errors: io_error.
 [[nodiscard]] Result<void> remove_other_parts(FileSystem& files, const std::string& root,
                                               const std::optional<Digest>& keep);

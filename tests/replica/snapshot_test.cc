@@ -198,6 +198,7 @@ TEST_F(CutInstallation, IsFinishedAtTheNextStart) {
   EXPECT_TRUE(behind().fatal.errors.empty());
   EXPECT_TRUE(behind().view().running);
   EXPECT_EQ(behind().log->summary().purged.index, behind().log->last());
+  EXPECT_TRUE(behind().files.list("snapshots").value().empty()) << "it has served its purpose";
   cluster.heal();
   put_some(3, "after");
   ASSERT_TRUE(cluster.run_until([this] { return caught_up(); }));
