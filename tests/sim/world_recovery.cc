@@ -163,6 +163,7 @@ void World::check_recovery() {
 // a slow disk may take: a few are made.
 void World::check_transfer() {
   constexpr int attempts_max = 10;
+  const std::function<bool()> violated = [this] { return oracle_.violated(); };
   for (int attempt = 0; attempt < attempts_max; ++attempt) {
     const std::size_t from = leader();
     NodeId to;
@@ -178,6 +179,8 @@ void World::check_transfer() {
     };
     static_cast<void>(run_until(now_ + 4 * plan_.election_max(), ended));
     if (operator_->outcome(id) == Operator::Outcome::done) return;
+    // Who was cut off until now is heard soon.
+    static_cast<void>(run_until(now_ + plan_.election_max(), violated));
     static_cast<void>(recovers(10, [this] { return has_leader() && at_rest(); }));
   }
   oracle_.violate("a leader can hand over after all healed",
