@@ -182,6 +182,11 @@ struct MemberPlaced {
   NodeId member;
   Result<void> result;
 };
+// A node that leads, or wants to, says who the members are: this node's log may not know it yet.
+struct Introduced {
+  static constexpr actor::Priority priority = actor::Priority::high;
+  Config members;
+};
 // The data directory has got its place in a cluster. `campaign`: this node executed Init.
 struct Initialised {
   static constexpr actor::Priority priority = actor::Priority::high;

@@ -285,6 +285,9 @@ void NodeActor::on(PlaceAssigned&& message, Context&) noexcept {
   if (identity_.initialised()) {
     // Binding twice to the same place succeeds.
     const bool same = identity_.cluster == assign.cluster && identity_.self == assign.self;
+    if (same && assign.joining) {
+      ASPEN_MAYBE(parts_.raft.tell(Introduced{assign.config}).has_value());
+    }
     if (same) return message.done(identity_.self);
     return message.done(
         fail(Code::already_initialised, "assign: this node belongs to a cluster already"));

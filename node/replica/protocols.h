@@ -10,7 +10,8 @@ using RaftProtocol =
                     ForwardReceived, ForwardRefused, Initialised, IdentityDoubted, LogDone,
                     LogStalled, AppliedUpTo, LogRead, RaftTick, OpenAgain, Control, HandOver,
                     ControlReceived, ControlAnswered, AddressProbed, MemberFound, MemberPlaced,
-                    SnapshotReceived, SnapshotEnded, SnapshotArrived, StateInstalled, TakeSnapshot>;
+                    SnapshotReceived, SnapshotEnded, SnapshotArrived, StateInstalled, TakeSnapshot,
+                    Introduced>;
 using LogOpenerProtocol = actor::Protocol<OpenLog>;
 using LogWriterProtocol = actor::Protocol<WriteLog, PurgeLog, RetryWrite>;
 using ApplierProtocol =

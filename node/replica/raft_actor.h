@@ -126,6 +126,7 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   void on(StateInstalled&& message, Context& context) noexcept;
   void on(TakeSnapshot&& message, actor::Responder<SnapshotTaken>&& responder,
           Context& context) noexcept;
+  void on(Introduced&& message, Context& context) noexcept;
 
  private:
   struct Proposal {
@@ -247,6 +248,7 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   // ---- raft_actor_members.cc
   void on_config(const Config& config) noexcept;
   void tell_members() noexcept;
+  [[nodiscard]] const Config* expected_members() const noexcept;
   void expire_farewells() noexcept;
   void look_after_members(Context& context) noexcept;
   void adopt(const Member& member, const wire::ProbeReply& found, Context& context) noexcept;
@@ -291,7 +293,9 @@ class RaftActor final : public actor::Actor<RaftActor, RaftProtocol> {
   SequenceTable<ServedControl> served_controls_;
   std::optional<PendingHandOver> hand_over_;
   bool draining_ = false;
-  std::vector<Farewell> farewells_;     // at most limits::members_max
+  std::vector<Farewell> farewells_;   // at most limits::members_max
+  std::optional<Config> introduced_;  // members that this log may not know of yet
+  Instant introduced_until_;
   std::optional<Instant> silent_from_;  // removed: when the links end
   std::set<NodeId> probing_;            // members asked who they are: at most limits::members_max
   actor::Ref<RaftProtocol> self_;

@@ -13,6 +13,7 @@ namespace aspen::replica {
 namespace {
 constexpr Duration probe_timeout = std::chrono::seconds(2);
 constexpr Duration place_timeout = std::chrono::seconds(5);
+constexpr Duration introduction_time = std::chrono::seconds(60);  // it is repeated where it matters
 
 // Whom a new node has to expect. Its identity file has no room for what it does not need.
 Config to_expect(const Config& config, const PeerId& newcomer) {
@@ -25,6 +26,15 @@ Config to_expect(const Config& config, const PeerId& newcomer) {
     }
   }
   return out;
+}
+
+// While there is room.
+void insert(Config& config, const Member& member) {
+  if (config.members.size() >= limits::members_max) return;
+  const auto at = std::ranges::lower_bound(config.members, member.peer.id, {},
+                                           [](const Member& m) { return m.peer.id; });
+  const bool there = at != config.members.end() && at->peer.id == member.peer.id;
+  if (!there) config.members.insert(at, member);
 }
 }  // namespace
 
@@ -44,17 +54,29 @@ void RaftActor::on_config(const Config& config) noexcept {
   tell_members();
 }
 
-// A node that joins has no membership in its log yet: it expects whom it was told of. Those that
-// left stay for a while, as far as there is room.
+// Whom to expect besides the members by this node's log, which may end long before those joined
+// that lead now: nobody else could bring it the rest. Null: nobody.
+const Config* RaftActor::expected_members() const noexcept {
+  ASPEN_ASSERT(config_ != nullptr);
+  if (introduced_) return &*introduced_;
+  const bool joins = identity_.joined && config_->find(identity_.self.id) == nullptr;
+  return joins && !identity_.removed ? &identity_.bootstrap : nullptr;
+}
+
+// Those that left stay for a while, as far as there is room.
 void RaftActor::tell_members() noexcept {
   ASPEN_ASSERT(config_ != nullptr);
-  Config told = config_->empty() ? identity_.bootstrap : *config_;
-  for (const Farewell& each : farewells_) {
-    if (told.members.size() >= limits::members_max) break;
-    const auto at = std::ranges::lower_bound(told.members, each.member.peer.id, {},
-                                             [](const Member& m) { return m.peer.id; });
-    told.members.insert(at, each.member);
+  Config told = *config_;
+  if (const Config* expected = expected_members()) {
+    // The newer word on who is at an address.
+    std::erase_if(told.members, [&](const Member& member) {
+      return std::ranges::any_of(expected->members, [&](const Member& m) {
+        return m.peer.id == member.peer.id || m.peer_address == member.peer_address;
+      });
+    });
+    for (const Member& member : expected->members) insert(told, member);
   }
+  for (const Farewell& each : farewells_) insert(told, each.member);
   ASPEN_ASSERT(told.members.size() <= limits::members_max);
   ports_.peers.set_members(identity_.cluster, identity_.self, told);
 }
@@ -63,6 +85,10 @@ void RaftActor::expire_farewells() noexcept {
   if (silent_from_ && *silent_from_ <= ports_.clock.now()) {
     silent_from_.reset();
     ports_.peers.set_members(identity_.cluster, identity_.self, Config{});
+  }
+  if (introduced_ && introduced_until_ <= ports_.clock.now()) {
+    introduced_.reset();
+    tell_members();
   }
   if (farewells_.empty() || !core_.has_value() || identity_.removed) return;
   const raft::Metrics metrics = core_->metrics();
@@ -78,8 +104,7 @@ void RaftActor::expire_farewells() noexcept {
 }
 
 // Members that are not bound, and those that are silent: at their addresses may be nodes that have
-// no place yet. Whoever cannot win an election looks for voters that are not bound: it may need
-// one.
+// no place yet, or that do not know this one. Whoever cannot win an election may need their votes.
 void RaftActor::look_after_members(Context& context) noexcept {
   if (!core_.has_value() || identity_.removed) return;
   const raft::RoleState role = core_->soft().role;
@@ -91,7 +116,7 @@ void RaftActor::look_after_members(Context& context) noexcept {
                                         [](const raft::PeerMetrics& m) { return m.peer.id; });
     const bool active = peer != metrics.peers.end() && peer->active;
     const bool bound = !member.peer.incarnation.empty();
-    if (bound && (active || role != raft::RoleState::leader)) continue;
+    if (bound && active) continue;
     probing_.insert(member.peer.id);
     ports_.peers.probe(
         member.peer_address, probe_timeout,
@@ -117,15 +142,14 @@ void RaftActor::adopt(const Member& member, const wire::ProbeReply& found, Conte
   const bool bound = !member.peer.incarnation.empty();
   const bool empty = found.cluster.value == 0;
   const bool placed = found.cluster == identity_.cluster && found.self.id == member.peer.id;
+  const bool leads = core_->soft().role == raft::RoleState::leader;
   if (bound) {
-    if (core_->soft().role == raft::RoleState::leader && empty &&
-        found.self.incarnation == member.peer.incarnation)
-      place(member);
+    const bool itself = found.self.incarnation == member.peer.incarnation;
+    if (itself && (placed || (empty && leads))) place(member);
     return;
   }
   if (!empty && !placed) return;
   const raft::Metrics metrics = core_->metrics();
-  const bool leads = core_->soft().role == raft::RoleState::leader;
   const bool at_rest = !metrics.joint && metrics.config.index <= metrics.commit.index;
   if (leads && at_rest) {
     const wire::BindMember bind{member.peer.id, found.self.incarnation, found.name,
@@ -151,6 +175,15 @@ void RaftActor::place(const Member& member) noexcept {
                       [self = self_, id = member.peer.id](Result<void> result) {
                         ASPEN_MAYBE(self.tell(MemberPlaced{id, result}).has_value());
                       });
+}
+
+// Whoever hears a leader needs no introduction, and a removed node might introduce itself.
+void RaftActor::on(Introduced&& message, Context&) noexcept {
+  if (!core_.has_value() || identity_.removed || core_->soft().leader.value != 0) return;
+  if (message.members.find(identity_.self.id) == nullptr) return;
+  introduced_ = std::move(message.members);
+  introduced_until_ = ports_.clock.now() + introduction_time;
+  tell_members();
 }
 
 // A refusal or silence is found again by the next look.

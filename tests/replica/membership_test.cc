@@ -42,8 +42,8 @@ class Changes : public ::testing::Test {
     if (!answer) return tl::unexpected<Error>(answer.error());
     return std::get<wire::MembershipResult>(answer->result);
   }
-  void add(std::size_t node) {
-    const auto added = change(0, add_learner(cluster.at(node)));
+  void add(std::size_t node, std::size_t at = 0) {
+    const auto added = change(at, add_learner(cluster.at(node)));
     ASSERT_TRUE(added.has_value()) << added.error().what;
     ASSERT_TRUE(run([&] { return cluster.at(node).identity.identity->initialised(); }));
   }
@@ -241,6 +241,39 @@ TEST_F(Changes, ANodeThatLostItsDiskComesBackAsANewMember) {
   ASSERT_TRUE(set_voters(leader, {0, 1, 2}).has_value());
   expect_all_at({0, 1, 2});
   EXPECT_TRUE(errors.empty()) << errors.front().what;
+}
+
+// Its log begins with memberships in which the leader was none yet.
+TEST_F(Changes, ANodeJoinsUnderALeaderThatJoinedLaterThanTheLogBegins) {
+  cluster.init(1);
+  add(1);
+  ASSERT_TRUE(set_voters(0, {0, 1}).has_value());
+  ASSERT_TRUE(ask(0, wire::TransferRequest{cluster.at(1).id()}).has_value());
+  ASSERT_TRUE(run([&] { return cluster.leader() == 1; }));
+  cluster.run_for(seconds(1));
+  add(2);
+  ASSERT_TRUE(set_voters(0, {0, 1, 2}).has_value());
+  expect_all_at({0, 1, 2});
+}
+
+// Method: all whom its log knows are removed while it is down.
+TEST_F(Changes, AMemberThatKnowsNoneOfTheOthersIsBroughtUpToDate) {
+  cluster.init(3);
+  const std::size_t leader = cluster.leader().value();
+  const std::size_t down = (leader + 1) % 3;
+  const std::size_t third = (leader + 2) % 3;
+  writer = leader;
+  cluster.at(down).crash();
+  for (const std::size_t node : {3U, 4U}) add(node, leader);
+  ASSERT_TRUE(set_voters(leader, {leader, third, down, 3, 4}).has_value());
+  writer = 3;
+  ASSERT_TRUE(set_voters(3, {down, 3, 4}).has_value());
+  ASSERT_TRUE(run([&] { return cluster.at(third).phase() == NodePhase::removed; }));
+  for (const std::size_t node : {leader, third}) cluster.at(node).crash();
+  cluster.at(down).start();
+  ASSERT_TRUE(run([&] { return cluster.at(down).view().config.members.size() == 3; }));
+  EXPECT_TRUE(errors.empty()) << errors.front().what;
+  expect_all_at({down, 3, 4});
 }
 
 // etcd's order: the member first, its node later. The change of two voters waits for it.

@@ -45,6 +45,7 @@ class Probe final : public actor::Actor<Probe, RaftProtocol> {
   void on(ControlAnswered&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
   void on(AddressProbed&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
   void on(MemberFound&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
+  void on(Introduced&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
   void on(MemberPlaced&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
   void on(SnapshotReceived&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
   void on(SnapshotEnded&&, Context&) noexcept { ASPEN_UNREACHABLE(); }
