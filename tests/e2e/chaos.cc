@@ -18,23 +18,14 @@
 #include "etcd/rpc.grpc.pb.h"
 #include "node/base/prng.h"
 #include "tests/e2e/actor_client.h"
+#include "tests/e2e/chaos.h"
+#include "tests/e2e/chaos_checks.h"
 #include "tests/e2e/chaos_clients.h"
 #include "tests/e2e/cluster_client.h"
 #include "tests/e2e/processes.h"
 
 namespace aspen::e2e {
 namespace {
-
-struct Settings {
-  std::string binary;
-  std::string directory;  // empty: a new one, removed after a clean run
-  std::size_t nodes = 3;
-  std::size_t cycles = 30;
-  std::size_t clients = 32;
-  std::uint64_t seed = 0;    // 0: another one each time
-  bool all_at_once = false;  // kill every node in each cycle
-  bool actors = false;       // kill one actor in each cycle instead
-};
 
 constexpr std::chrono::seconds patience{60};
 
@@ -171,24 +162,18 @@ class Chaos {
   }
 
   void check(const ChaosClients& clients) {
-    std::map<std::string, std::int64_t> stored;  // key -> mod revision
-    if (!expect(eventually([&] { return read_all(stored); }), "the state can be read")) return;
-    check_writes(clients, stored);
+    StoredWrites stored;
+    const bool read = eventually([&] { return read_writes(client_.channel(0), stored); });
+    if (!expect(read, "the state can be read")) return;
+    for (const std::string& wrong : faults_of(clients.writes(), stored)) expect(false, wrong);
     expect(eventually([this] { return client_.hashes_equal(); }), "HashKV is equal on all members");
     if (settings_.actors) {
       check_healings();
     } else {
       check_pauses();
     }
-    const sim::WglVerdict verdict = sim::check_linearizable(clients.history());
-    linearizable_ = verdict.linearizable == sim::Linearizable::yes
-                        ? "yes"
-                        : (verdict.linearizable == sim::Linearizable::no ? "NO" : "undecided");
-    const bool proved = verdict.linearizable == sim::Linearizable::yes;
-    if (expect(proved, "the history is proved to be linearizable: " + linearizable_)) return;
-    for (const sim::Operation& operation : verdict.blocked) {
-      fmt::print("  register {}: {}\n", verdict.key, sim::to_string(operation));
-    }
+    linearizable_ = linearizability_of(clients.history());
+    expect(linearizable_ == "yes", "the history is proved to be linearizable: " + linearizable_);
   }
 
   // 2 T + 1 s after a leader's death at T = 1 s. A single pause may be longer on a busy machine, by
@@ -204,46 +189,6 @@ class Chaos {
   [[nodiscard]] std::uint64_t pause(std::size_t percent) const {
     if (leader_pauses_ms_.empty()) return 0;
     return leader_pauses_ms_[(leader_pauses_ms_.size() - 1) * percent / 100];
-  }
-
-  void check_writes(const ChaosClients& clients,
-                    const std::map<std::string, std::int64_t>& stored) {
-    std::set<std::int64_t> revisions;
-    std::size_t lost = 0;
-    std::size_t ghosts = 0;
-    std::size_t twice = 0;
-    for (const WriteRecord& write : clients.writes()) {
-      const auto found = stored.find(write.key);
-      if (write.told == Told::done) {
-        if (found == stored.end() || found->second != write.revision) ++lost;
-        if (!revisions.insert(write.revision).second) ++twice;
-      } else if (write.told == Told::refused && found != stored.end()) {
-        ++ghosts;
-      }
-    }
-    expect(lost == 0, fmt::format("no acknowledged write is lost ({} are)", lost));
-    expect(ghosts == 0, fmt::format("no refused write took effect ({} did)", ghosts));
-    expect(twice == 0, fmt::format("no revision is given twice ({} are)", twice));
-  }
-
-  // Every key of the writers, in pages.
-  bool read_all(std::map<std::string, std::int64_t>& stored) {
-    stored.clear();
-    const auto stub = etcdserverpb::KV::NewStub(client_.channel(0));
-    std::string from = "write/";
-    for (;;) {
-      etcdserverpb::RangeRequest request;
-      etcdserverpb::RangeResponse response;
-      request.set_key(from);
-      request.set_range_end("write0");
-      request.set_limit(10'000);
-      request.set_keys_only(true);
-      if (!stub->Range(context(std::chrono::seconds(5)).get(), request, &response).ok())
-        return false;
-      for (const auto& kv : response.kvs()) stored[kv.key()] = kv.mod_revision();
-      if (!response.more()) return true;
-      from = response.kvs(response.kvs_size() - 1).key() + '\0';
-    }
   }
 
   void report(const ChaosClients& clients) {
@@ -295,7 +240,14 @@ int main(int argc, char** argv) {
   app.add_option("--seed", settings.seed);
   app.add_flag("--actors", settings.actors, "end one actor in each cycle instead of a process");
   app.add_flag("--all-at-once", settings.all_at_once, "kill the whole cluster in each cycle");
+  auto* members_app = app.add_subcommand(
+      "members",
+      "change the membership 1 -> 3 -> 5 -> 3 -> 1 instead, a random member dying every "
+      "five seconds");
+  members_app->add_option("--rounds", settings.rounds, "so often; a member loses its disk in each");
+  app.fallthrough();
   CLI11_PARSE(app, argc, argv);
+  const bool members = app.got_subcommand("members");
   if (settings.seed == 0) settings.seed = aspen::e2e::now_ns();
   const bool temporary = settings.directory.empty();
   if (temporary) {
@@ -309,7 +261,8 @@ int main(int argc, char** argv) {
   settings.directory = std::filesystem::absolute(settings.directory).string();
   fmt::print("seed {}, data in {}\n", settings.seed, settings.directory);
   std::fflush(stdout);
-  const int status = aspen::e2e::Chaos(settings).run();
+  const int status =
+      members ? aspen::e2e::run_members_chaos(settings) : aspen::e2e::Chaos(settings).run();
   if (temporary && status == 0) std::filesystem::remove_all(settings.directory);
   return status;
 }

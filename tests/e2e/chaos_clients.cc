@@ -11,7 +11,7 @@ namespace aspen::e2e {
 namespace {
 
 using etcdserverpb::KV;
-constexpr std::chrono::milliseconds register_pause{10};
+constexpr std::chrono::milliseconds pause{10};
 constexpr std::chrono::seconds call_timeout{10};
 
 // A status that says that the request certainly did not take effect.
@@ -20,7 +20,8 @@ bool certainly_refused(const grpc::Status& status) {
   return status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED ||
          status.error_code() == grpc::StatusCode::INVALID_ARGUMENT ||
          status.error_code() == grpc::StatusCode::UNIMPLEMENTED ||
-         text == "etcdserver: no leader" || text == "etcdserver: server stopped";
+         text == "etcdserver: no leader" || text == "etcdserver: server stopped" ||
+         text.find("ask another one") != std::string::npos;
 }
 
 Told told(const grpc::Status& status) {
@@ -31,8 +32,8 @@ Told told(const grpc::Status& status) {
 // One client: a channel per node, and a node at random for each call.
 class Session {
  public:
-  Session(const std::vector<std::string>& endpoints, Prng prng) : prng_(prng) {
-    for (const std::string& endpoint : endpoints) {
+  Session(const ChaosOptions& options, Prng prng) : targets_(options.targets), prng_(prng) {
+    for (const std::string& endpoint : options.endpoints) {
       grpc::ChannelArguments arguments;
       arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
       arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
@@ -48,11 +49,19 @@ class Session {
                     const Request& request, Response& response) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + call_timeout);
-    return (stubs_[prng_.below(stubs_.size())].get()->*method)(&context, request, &response);
+    return (stubs_[pick()].get()->*method)(&context, request, &response);
   }
   [[nodiscard]] Prng& prng() { return prng_; }
 
  private:
+  std::size_t pick() {
+    for (;;) {
+      const std::size_t picked = prng_.below(stubs_.size());
+      if (targets_ == nullptr || (targets_->load() >> picked & 1U) != 0) return picked;
+    }
+  }
+
+  std::shared_ptr<const std::atomic<std::uint64_t>> targets_;
   Prng prng_;
   std::vector<std::unique_ptr<KV::Stub>> stubs_;
 };
@@ -147,7 +156,7 @@ std::uint64_t ChaosClients::first_done_after(std::uint64_t ns) const {
 }
 
 void ChaosClients::write_loop(std::size_t client) {
-  Session session(options_.endpoints, Prng(options_.seed).split("writer", client));
+  Session session(options_, Prng(options_.seed).split("writer", client));
   const std::string prefix = "write/" + std::to_string(client) + "/";
   for (std::uint64_t i = 0; !stopping_.load(); ++i) {
     WriteRecord record;
@@ -160,14 +169,19 @@ void ChaosClients::write_loop(std::size_t client) {
     record.told = told(session.call(&KV::Stub::Put, request, response));
     record.returned_ns = now_ns();
     record.revision = response.header().revision();
-    if (record.told == Told::done) done_.fetch_add(1);
-    const std::lock_guard lock(mutex_);
-    writes_.push_back(std::move(record));
+    const bool done = record.told == Told::done;
+    if (done) done_.fetch_add(1);
+    {
+      const std::lock_guard lock(mutex_);
+      writes_.push_back(std::move(record));
+    }
+    // A dead node refuses at once: its processors are not for that.
+    if (!done) std::this_thread::sleep_for(pause);
   }
 }
 
 void ChaosClients::register_loop(std::size_t client) {
-  Session session(options_.endpoints, Prng(options_.seed).split("register", client));
+  Session session(options_, Prng(options_.seed).split("register", client));
   std::vector<std::uint64_t> last_seen(options_.registers);
   for (std::uint64_t i = 1; !stopping_.load(); ++i) {
     sim::Operation operation;
@@ -204,7 +218,7 @@ void ChaosClients::register_loop(std::size_t client) {
       history_.push_back(operation);
     }
     // The history stays checkable at this pace; nothing waits for it.
-    std::this_thread::sleep_for(register_pause);
+    std::this_thread::sleep_for(pause);
   }
 }
 

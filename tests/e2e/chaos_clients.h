@@ -34,6 +34,8 @@ struct ChaosOptions {
   std::size_t register_clients = 8;
   std::size_t registers = 8;
   std::uint64_t seed = 1;
+  // Bit i: endpoint i is used. Changed meanwhile as members come and go; null: all are.
+  std::shared_ptr<const std::atomic<std::uint64_t>> targets = {};
 };
 
 [[nodiscard]] std::uint64_t now_ns();

@@ -32,9 +32,10 @@ ClusterClient::ClusterClient(const ClusterProcesses& processes) : processes_(pro
   }
 }
 
-bool ClusterClient::init() {
+bool ClusterClient::init(std::size_t members) {
   aspen::v1::InitRequest request;
   for (const NodeProcess& node : processes_.nodes()) {
+    if (static_cast<std::size_t>(request.members_size()) == members) break;
     auto& member = *request.add_members();
     member.set_name(node.name);
     member.set_peer_address("127.0.0.1:" + std::to_string(node.peer_port));

@@ -26,8 +26,9 @@ class ClusterClient {
   // `processes` outlives it.
   explicit ClusterClient(const ClusterProcesses& processes);
 
-  // Of all nodes, at node 0. False if it was refused.
-  [[nodiscard]] bool init();
+  // Of all nodes, or of the first ones, at node 0. False if it was refused.
+  [[nodiscard]] bool init() { return init(channels_.size()); }
+  [[nodiscard]] bool init(std::size_t members);
   [[nodiscard]] std::optional<etcdserverpb::StatusResponse> status(std::size_t node);
   // The node that calls itself the leader.
   [[nodiscard]] std::optional<std::size_t> leader();
