@@ -82,7 +82,8 @@ class Asker:
     @staticmethod
     def _sorted_members(text):
         members = re.findall(r"\{.*?\}", text)
-        return '"members":[' + ",".join(sorted(members, key=lambda m: m.split('"peerURLs"')[1])) + "]"
+        members.sort(key=lambda m: m.split('"peerURLs"')[1])
+        return '"members":[' + ",".join(members) + "]"
 
     @staticmethod
     def _sorted_list(text):
