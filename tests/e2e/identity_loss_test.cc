@@ -183,7 +183,7 @@ TEST_F(IdentityLoss, ADamagedOrNewerIdentityFileIsRefused) {
   write_file(directory(1) + "/identity", whole.substr(0, whole.size() / 2));
   expect_exit(1, exit_durability, "identity");
   std::string newer = whole;
-  newer[8] = 2;
+  newer[8] = 99;  // the format
   write_file(directory(1) + "/identity", newer);
   expect_exit(1, exit_identity, "written by a newer version");
 }
